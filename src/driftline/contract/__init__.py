@@ -1,0 +1,61 @@
+"""The contract of a model: one YAML file that says what "broken" means before it is deployed."""
+
+from __future__ import annotations
+
+from driftline.contract.book import Book, Entry, load, parse, survey
+from driftline.contract.canonical import canonical
+from driftline.contract.errors import ContractError, Fault
+from driftline.contract.gaps import Gap, gaps
+from driftline.contract.schema import json_schema
+from driftline.contract.types import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Baseline,
+    Budget,
+    Contract,
+    Decision,
+    DetectorPlan,
+    Fallback,
+    FeaturePlan,
+    Owner,
+    Quality,
+    Rate,
+    ReferencePlan,
+    Retrain,
+    Sla,
+    WindowPlan,
+)
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "Baseline",
+    "Book",
+    "Budget",
+    "Contract",
+    "ContractError",
+    "Decision",
+    "DetectorPlan",
+    "Entry",
+    "Fallback",
+    "Fault",
+    "FeaturePlan",
+    "Gap",
+    "Owner",
+    "Quality",
+    "Rate",
+    "ReferencePlan",
+    "Retrain",
+    "Sla",
+    "WindowPlan",
+    "canonical",
+    "gaps",
+    "json_schema",
+    "load",
+    "parse",
+    "survey",
+]

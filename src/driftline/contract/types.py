@@ -1,0 +1,191 @@
+"""The contract's types: one immutable value for each block of the YAML file.
+
+All durations are whole microseconds, all instants microseconds since the epoch. How each field is
+written in YAML, what it may be and what it means stands in one table, in form.py.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+import msgspec
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every block."""
+
+
+class Rate(Block, frozen=True, kw_only=True):
+    """``count`` per ``per`` microseconds: "1 per 30d", "10/min"."""
+
+    count: float
+    per: int
+
+
+class Owner(Block, frozen=True, kw_only=True):
+    """Who answers for the model."""
+
+    team: str | None = None
+    contact: str | None = None
+    escalation: str | None = None
+
+
+class Budget(Block, frozen=True, kw_only=True):
+    """How many false pages a model may cause, over all its features, segments and detectors."""
+
+    false_pages: Rate = Rate(count=1, per=30 * DAY)
+
+
+class ReferencePlan(Block, frozen=True, kw_only=True):
+    """Where "normal" comes from."""
+
+    source: Literal["warmup", "file", "topic", "version"] = "warmup"
+    path: str | None = None
+    """Resolved against the directory of the contract's file."""
+    path_as_written: str | None = None
+    """The same as the file has it: the fingerprint must not depend on where a file lies."""
+    topic: str | None = None
+    start: int | None = None
+    end: int | None = None
+    events: int = 5_000
+    version: str | None = None
+    seasonal: Literal["hour_of_day", "hour_of_week"] | None = None
+
+
+class FeaturePlan(Block, frozen=True, kw_only=True):
+    """What the contract says of one feature."""
+
+    type: Literal["numeric", "categorical", "boolean"] | None = None
+    tolerance: float | None = None
+    importance: float = 1.0
+
+
+class DetectorPlan(Block, frozen=True, kw_only=True):
+    """A detector by name, with its parameters."""
+
+    name: str
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class WindowPlan(Block, frozen=True, kw_only=True):
+    """A tumbling window (``hop == length``) or a hopping one."""
+
+    length: int
+    hop: int
+
+
+class Quality(Block, frozen=True, kw_only=True):
+    """The quality promised."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    label_horizon: int = 30 * DAY
+
+
+class Baseline(Block, frozen=True, kw_only=True):
+    """What acting on the model is compared with."""
+
+    arm: str | None = None
+    share: float | None = None
+
+
+class Decision(Block, frozen=True, kw_only=True):
+    """How predictions become actions."""
+
+    act_when: str | None = None
+    action: str | None = None
+    within: int | None = None
+    costs: dict[str, float] = msgspec.field(default_factory=dict)
+    threshold_review_every: int | None = None
+    baseline: Baseline | None = None
+
+
+class Retrain(Block, frozen=True, kw_only=True):
+    """When a retraining is asked for."""
+
+    at_most_every: int = 7 * DAY
+    max_age: int | None = None
+    on: tuple[str, ...] = ("drift", "quality")
+
+
+class Fallback(Block, frozen=True, kw_only=True):
+    """What takes over when the model cannot be trusted."""
+
+    to: str
+    on: tuple[str, ...] = ("quality", "silence", "schema")
+    release_after: int = 30 * MINUTE
+
+
+class Sla(Block, frozen=True, kw_only=True):
+    """What the system around the model promises."""
+
+    min_rate: Rate | None = None
+    silence: int | None = None
+    """None: an hour, or a slot where that is longer."""
+
+
+class Contract(Block, frozen=True, kw_only=True):
+    """Everything promised about one model; only `model` has no default."""
+
+    model: str
+    owner: Owner | None = None
+    runbook: str | None = None
+    slot: int = 10 * SECOND
+    lateness: int = 30 * SECOND
+    idle_after: int = 60 * SECOND
+    max_ahead: int = HOUR
+    """How far an event's ``ts`` may run ahead of its Kafka record's timestamp."""
+    sample: int = 512
+    """Rows a pane keeps for the detectors that step on values."""
+    windows: tuple[WindowPlan, ...] = ()
+    """None stated: tumbling, of as many whole slots as it takes to fill an hour."""
+    budget: Budget = Budget()
+    reference: ReferencePlan = ReferencePlan()
+    features: dict[str, FeaturePlan] | None = None
+    detectors: tuple[DetectorPlan, ...] = (
+        DetectorPlan(name="evidence"),
+        DetectorPlan(name="adwin"),
+    )
+    deadletter_share: float = 0.01
+    """Share of undecodable events above which the producer's schema counts as broken."""
+    quality: Quality | None = None
+    decision: Decision | None = None
+    retrain: Retrain = Retrain()
+    fallback: Fallback | None = None
+    sla: Sla = Sla()
+    review_by: dt.date | None = None
+    deprecate_after: dt.date | None = None
+    stated: frozenset[str] = frozenset()
+    """Top-level keys the file has; the others are defaults. Empty where there is no file."""
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hex digits of the SHA-256 of `driftline.contract.canonical.canonical`.
+
+        Equal for contracts of equal effect: defaults spelled out or left out, keys in any order,
+        in any directory. Costs about a tenth of a millisecond: keep it, do not ask in a loop.
+        """
+        from driftline.contract.canonical import fingerprint
+
+        return fingerprint(self)
+
+    def __post_init__(self) -> None:
+        """Fit the defaults that depend on the slot."""
+        if not self.windows:
+            length = -(-HOUR // self.slot) * self.slot
+            window = WindowPlan(length=length, hop=length)
+            msgspec.structs.force_setattr(self, "windows", (window,))
+        if self.sla.silence is None:
+            sla = Sla(min_rate=self.sla.min_rate, silence=max(HOUR, self.slot))
+            msgspec.structs.force_setattr(self, "sla", sla)
+
+    def feature(self, name: str) -> FeaturePlan:
+        """Return what is said of a feature, or the defaults."""
+        return (self.features or {}).get(name) or FeaturePlan()
