@@ -1,0 +1,35 @@
+"""What the codec asks about models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from driftline.events.frame import Kind
+
+__all__ = ["Layouts"]
+
+
+class Layouts(Protocol):
+    """Answers about models; they may change between two calls of `Decoder.decode`."""
+
+    def kinds(self, model: str) -> Mapping[str, Kind] | None:
+        """Return the expected columns and their kinds; None while there is no reference.
+
+        A changed answer is another object: the codec compares identity.
+        """
+        ...
+
+    def max_ahead(self, model: str) -> int:
+        """Return how far ``ts`` may run ahead of its record's timestamp, in microseconds."""
+        ...
+
+    def known(self, model: str) -> bool:
+        """Return whether a contract or a reference names the model."""
+        ...
+
+    def accepts(self, model: str) -> bool:
+        """Return whether events of the model are read at all."""
+        ...

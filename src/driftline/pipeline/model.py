@@ -1,0 +1,351 @@
+"""One model in detect: its open slots, windows, detectors and incidents."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from driftline.detect import Liveness, Slot, StateError, build
+from driftline.incidents import Context, Incidents
+from driftline.pipeline.references import reference_message
+from driftline.pipeline.warmup import WarmUp
+from driftline.stats import (
+    Pane,
+    Sample,
+    Windows,
+    bin_raw,
+    decode_statistics,
+    encode_statistics,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftline.contract import Contract
+    from driftline.detect import Detector, Finding
+    from driftline.events.frame import Segment
+    from driftline.pipeline.references import References
+    from driftline.stats import PaneMessage, Reference
+
+FORMAT = 1
+RECENT_SLOTS = 64
+"""Slots whose panes are kept to describe what an alert is about."""
+MAX_OPEN_SLOTS = 100_000
+"""Slots of one model that may wait for a lagging source; beyond it the process stops and says so."""
+
+
+@dataclass(slots=True)
+class Output:
+    """What a step of detect publishes: (key, value) by topic."""
+
+    windows: list[tuple[bytes, bytes]] = field(default_factory=list)
+    alerts: list[tuple[bytes, bytes]] = field(default_factory=list)
+    feedback: list[tuple[bytes, bytes]] = field(default_factory=list)
+    references: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to publish."""
+        return bool(self.windows or self.alerts or self.feedback or self.references)
+
+
+@dataclass(slots=True)
+class _OpenSlot:
+    """A slot's panes by segment and by the reference that binned them ("" for none)."""
+
+    panes: dict[tuple[Segment, str], Pane] = field(default_factory=dict)
+
+    def merge(self, segment: Segment, pane: Pane) -> None:
+        key = segment, pane.reference.id if pane.reference else ""
+        held = self.panes.get(key)
+        if held is None:
+            self.panes[key] = pane
+        else:
+            held.merge(pane)
+
+    def on(self, reference: Reference | None) -> dict[Segment, Pane]:
+        """Merge what each segment holds, raw rows binned on the reference if there is one."""
+        out: dict[Segment, Pane] = {}
+        for (segment, binned_on), pane in sorted(self.panes.items(), key=lambda item: item[0]):
+            whole = out.get(segment)
+            if whole is None:
+                whole = out[segment] = Pane.empty(reference, pane.sample.size)
+            if reference is not None and binned_on == reference.id:
+                whole.merge(pane)
+                continue
+            # Binned on a reference that does not hold here: its events count, its bins mean nothing.
+            whole.merge_counters(pane)
+            if reference is None:
+                whole.raw.extend(pane.raw)
+            else:
+                for block in pane.raw:
+                    bin_raw(whole, block, reference)
+        return out
+
+
+class Model:
+    """All that detect keeps of one model. Pure: panes and marks in, messages out.
+
+    Slots close in ascending order, each once, when every source has passed them; a pane that comes
+    twice is dropped, and one that comes for a closed slot is counted as late.
+    """
+
+    def __init__(self, name: str, contract: Contract, references: References) -> None:
+        self.name = name
+        self._contract = contract
+        self._references = references
+        self._open: dict[int, _OpenSlot] = {}
+        self._closed_to = -(2**62)
+        self._progress: dict[str, tuple[int, set[tuple[Any, ...]]]] = {}
+        self._overdue = Pane.empty(None, 0)
+        self._number = 0
+        self._reference: Reference | None = None
+        self._detectors: list[Detector] = []
+        self._warmup = WarmUp(name, contract.slot, contract.reference.events)
+        self._windows = Windows(name, contract.windows)
+        self._liveness = Liveness(contract)
+        self._incidents = Incidents(contract)
+        self._recent: deque[tuple[int, Pane]] = deque(maxlen=RECENT_SLOTS)
+        self._topics: set[str] = set()
+        self.offset = -1
+        """Offset of the last `panes` message in this state."""
+
+    @property
+    def next_close(self) -> int:
+        """Low mark at which something is to be done next, microseconds."""
+        slot = min(self._open, default=2**62) + self._contract.slot
+        return min(slot, self._windows.next_end) + self._contract.lateness
+
+    @property
+    def next_silence(self) -> int:
+        """Time at which the model is silent if nothing comes before, microseconds."""
+        return self._liveness.deadline
+
+    @property
+    def warming_up(self) -> int:
+        """Rows held while there is no reference yet."""
+        return self._warmup.rows
+
+    def on_pane(self, message: PaneMessage) -> None:
+        """Merge one pane of one source partition into its slot."""
+        key = message.key
+        if self._is_repeat(message):
+            return
+        self._topics.add(message.source.topic)
+        if key.start < self._closed_to:
+            # Its source had been thought idle. What came too late is counted, in the next slot.
+            self._overdue.late += message.pane.rows + message.pane.late
+            self._overdue.dead += message.pane.dead
+            self._overdue.duplicates += message.pane.duplicates
+            return
+        slot = self._open.get(key.start)
+        if slot is None:
+            if len(self._open) >= MAX_OPEN_SLOTS:
+                msg = (
+                    f"{self.name}: expected at most {MAX_OPEN_SLOTS} slots waiting for a lagging "
+                    "source, got more: choose a longer slot, or see which source lags"
+                )
+                raise StateError(msg)
+            slot = self._open[key.start] = _OpenSlot()
+        slot.merge(key.segment, message.pane)
+
+    def _is_repeat(self, message: PaneMessage) -> bool:
+        """Tell a pane that was sent before: a source closes its slots in ascending order."""
+        key = message.key
+        about = (key.segment, key.kind, message.part)
+        start, seen = self._progress.get(str(message.source), (-(2**62), set()))
+        if key.start < start or (key.start == start and about in seen):
+            return True
+        if key.start > start:
+            seen = set()
+        seen.add(about)
+        self._progress[str(message.source)] = (key.start, seen)
+        return False
+
+    def close(self, low: int) -> Output:
+        """Close every slot and window that all sources have passed, in order."""
+        out = Output()
+        done = low - self._contract.lateness
+        for start in sorted(s for s in self._open if s + self._contract.slot <= done):
+            self._publish_windows(start, out)
+            self._close_slot(start, self._open.pop(start), out)
+        self._publish_windows(done, out)
+        return out
+
+    def _publish_windows(self, until: int, out: Output) -> None:
+        out.windows.extend((key, value) for _, key, value in self._windows.close(until))
+
+    def _close_slot(self, start: int, slot: _OpenSlot, out: Output) -> None:
+        end = start + self._contract.slot
+        reference = self._references.at(self.name, start)
+        segments = slot.on(reference)
+        overall = Pane.empty(reference, self._contract.sample)
+        for _, pane in sorted(segments.items()):
+            overall.merge(pane)
+        overall.merge(self._overdue)
+        self._overdue = Pane.empty(None, 0)
+        self._closed_to = end
+        self._windows.add(start, (), overall)
+        for segment, pane in sorted(segments.items()):
+            if segment:
+                self._windows.add(start, segment, pane)
+        findings: list[Finding] = list(self._liveness.on_slot(start, end, overall))
+        if reference is None:
+            self._warm_up(start, segments, out)
+        elif overall.rows or overall.dead:
+            findings += self._detect(start, end, overall, reference)
+        self._report(findings, end, out)
+
+    def _detect(
+        self, start: int, end: int, overall: Pane, reference: Reference
+    ) -> list[Finding]:
+        if self._reference is not reference:
+            self._reference = reference
+            self._detectors = build(self._contract, reference)
+        overall.sample.sort()
+        slot = Slot(start, end, self._number, overall, reference, self._contract)
+        findings = [finding for detector in self._detectors for finding in detector.step(slot)]
+        self._number += 1
+        overall.sample = Sample.empty(0, 0)
+        self._recent.append((start, overall))
+        return findings
+
+    def _warm_up(self, start: int, segments: dict[Segment, Pane], out: Output) -> None:
+        self._warmup.hold(start, segments)
+        reference = self._warmup.build()
+        if reference is None:
+            return
+        holds_from = start + self._contract.slot
+        self._references.hold(reference, holds_from)
+        out.references.append(reference_message(reference, holds_from))
+        for slot, segment, pane in self._warmup.binned(reference):
+            self._windows.add(slot, (), pane)
+            if segment:
+                self._windows.add(slot, segment, pane)
+        self._warmup = WarmUp(self.name, self._contract.slot, self._contract.reference.events)
+
+    def on_silence(self, until: int) -> Output:
+        """Report that event time has reached `until` (microseconds) without events."""
+        out = Output()
+        findings = self._liveness.on_time(until)
+        self._report(findings, until, out)
+        return out
+
+    def _report(self, findings: Sequence[Finding], now: int, out: Output) -> None:
+        changes = self._incidents.step(findings, self._context(now))
+        out.alerts.extend(changes.alerts)
+        out.feedback.extend(changes.feedback)
+
+    def _context(self, now: int) -> Context:
+        return Context(
+            now=now,
+            reference=self._reference,
+            recent=self._recent,
+            topics=tuple(sorted(self._topics)),
+        )
+
+    def snapshot(self) -> bytes:
+        """Return the whole state; `restore` of a new object continues bit for bit alike."""
+        state = {
+            "format": FORMAT,
+            "contract": self._contract.fingerprint,
+            "reference": self._reference.id if self._reference else None,
+            "offset": self.offset,
+            "closed_to": self._closed_to,
+            "overdue": _encoded({((), ""): self._overdue}),
+            "number": self._number,
+            "topics": sorted(self._topics),
+            "progress": {
+                source: [start, sorted(seen)] for source, (start, seen) in self._progress.items()
+            },
+            "open": [
+                [start, _encoded(slot.panes)]
+                for start, slot in sorted(self._open.items())
+            ],
+            "recent": [[start, _encoded({((), ""): pane})] for start, pane in self._recent],
+            "windows": self._windows.snapshot(),
+            "warmup": self._warmup.snapshot(),
+            "detectors": [[d.name, d.snapshot()] for d in self._detectors],
+            "liveness": self._liveness.snapshot(),
+            "incidents": self._incidents.snapshot(),
+        }
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, data: bytes) -> None:
+        """Take up what `snapshot` gave.
+
+        Raises
+        ------
+        StateError
+            Not such a state, or one of another format.
+        """
+        try:
+            state = msgspec.msgpack.decode(data)
+            if state["format"] != FORMAT:
+                msg = f"state of {self.name}: expected format {FORMAT}, got {state['format']!r}"
+                raise StateError(msg)
+            self._restore(state)
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            msg = f"state of {self.name}: cannot be read: {type(error).__name__}: {error}"
+            raise StateError(msg) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        find = self._references.find
+        self.offset = state["offset"]
+        self._closed_to = state["closed_to"]
+        self._overdue = self._decoded(state["overdue"])[(), ""]
+        self._number = state["number"]
+        self._topics = set(state["topics"])
+        self._progress = {
+            source: (start, {_about(*about) for about in seen})
+            for source, (start, seen) in state["progress"].items()
+        }
+        self._open = {
+            start: _OpenSlot(self._decoded(panes)) for start, panes in state["open"]
+        }
+        self._recent.extend((start, self._decoded(panes)[(), ""]) for start, panes in state["recent"])
+        self._windows.restore(state["windows"], find)
+        self._warmup.restore(state["warmup"])
+        self._liveness.restore(state["liveness"])
+        self._incidents.restore(state["incidents"])
+        if state["reference"] is None:
+            return
+        self._reference = find(self.name, state["reference"])
+        if self._reference is None:
+            msg = f"its reference {state['reference']} is not on the references topic"
+            raise ValueError(msg)
+        self._detectors = build(self._contract, self._reference)
+        saved = dict(state["detectors"])
+        for detector in self._detectors:
+            # A detector that the contract names only now starts cold; one it no longer names goes.
+            if detector.name in saved:
+                detector.restore(saved[detector.name])
+
+    def _decoded(self, panes: list[Any]) -> dict[tuple[Segment, str], Pane]:
+        find = self._references.find
+        return {
+            (tuple((k, v) for k, v in segment), on): decode_statistics(body, self.name, find)
+            for segment, on, body in panes
+        }
+
+
+def _about(segment: Any, kind: str, part: int) -> tuple[Any, ...]:
+    return tuple((k, v) for k, v in segment), kind, part
+
+
+def _encoded(panes: dict[tuple[Segment, str], Pane]) -> list[Any]:
+    return [
+        [
+            [list(pair) for pair in segment],
+            on,
+            orjson.loads(
+                orjson.dumps(
+                    encode_statistics(pane, pane.raw), option=orjson.OPT_SERIALIZE_NUMPY
+                )
+            ),
+        ]
+        for (segment, on), pane in sorted(panes.items(), key=lambda item: item[0])
+    ]

@@ -1,0 +1,355 @@
+"""observe: one source partition, from raw records to closed panes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from driftline.events.codec import Decoder
+from driftline.pipeline.checkpoint import Checkpoint
+from driftline.pipeline.grouping import Group, group_rows
+from driftline.pipeline.marks import FOREVER, NEVER, encode_mark
+from driftline.pipeline.order import SourceOrder
+from driftline.pipeline.references import Layouts
+from driftline.pipeline.repeats import Repeats
+from driftline.stats import Pane, PaneKey, RawRows, encode_pane, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from driftline.contract import Book
+    from driftline.events.frame import DeadLetter, Frame, Segment
+    from driftline.events.mapping import InputSpec
+    from driftline.events.record import RawRecord, Source
+    from driftline.pipeline.references import References
+
+SECOND = 1_000_000
+MAX_SEGMENTS = 64
+"""Segments of one model in one slot of one partition; further ones are counted as one."""
+OTHER_SEGMENT = (("segment", "…"),)
+
+
+@dataclass(slots=True)
+class Emission:
+    """What one step of `Observe` has to say.
+
+    ``panes`` go to the topic `panes` by key; then ``mark`` goes to every partition of it; ``dead``
+    goes to the dead letters. Only when all of it is durable may the checkpoint be committed.
+    """
+
+    panes: list[tuple[bytes, bytes]] = field(default_factory=list)
+    mark: bytes | None = None
+    dead: list[DeadLetter] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open pane, and where the source must be read from again to rebuild it."""
+
+    pane: Pane
+    close_at: int
+    first_offset: int
+    mark_before: int
+
+
+class Observe:
+    """Fold the records of one source partition into panes, and close them by its own event time.
+
+    Pure and synchronous: what comes out depends on the records and their order alone, never on how
+    they were cut into batches. Lateness is judged event by event against the running maximum of
+    ``ts`` in this source. Its only state is what an uncommitted stretch of the source can rebuild.
+
+    Parameters
+    ----------
+    start
+        Where an earlier owner of this partition stood; None to begin at the beginning.
+    span
+        Count only events with ``from <= ts < to`` (microseconds; None is open); others are
+        `skipped` and touch nothing.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        source: Source,
+        spec: InputSpec,
+        book: Book,
+        references: References,
+        start: Checkpoint | None = None,
+        *,
+        reject_unknown: bool = False,
+        span: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        self.source = source
+        self._book = book
+        self._references = references
+        self._decoder = Decoder(spec, source, Layouts(book, references, reject_unknown=reject_unknown))
+        start = start or Checkpoint(0)
+        self._mark = start.mark
+        self._position = start.offset
+        self._resume_at, self._resume_high = start.at, start.high
+        self._span = span
+        self._open: dict[PaneKey, _Open] = {}
+        self._segments: dict[tuple[str, str, int], set[Segment]] = {}
+        self._unplaced: list[DeadLetter] = []
+        self._repeats = Repeats()
+        self._sent = NEVER
+        self.skipped = 0
+        self.events = 0
+
+    @property
+    def mark(self) -> int:
+        """Largest event time read so far, microseconds; `NEVER` at first."""
+        return self._mark
+
+    def on_batch(self, records: Sequence[RawRecord]) -> Emission:
+        """Take in the next records of this source, in order."""
+        if not records:
+            return Emission()
+        decoded = self._decoder.decode(records)
+        frames = [f for f in map(self._within_span, decoded.frames) if f is not None]
+        self._position = records[-1].offset + 1
+        order = SourceOrder(frames, self._mark, self._resume_at, self._resume_high)
+        if self._unplaced and order.first is not None:
+            self._place_waiting(order.first)
+        for number, frame in enumerate(frames):
+            self._count(frame, *order.of(number))
+        for dead in decoded.dead:
+            self._place(dead, order.mark_at(dead.offset))
+        self._mark = order.mark
+        if self._position >= self._resume_at and self._resume_high > self._mark:
+            # An earlier owner had let wall time pass here; what comes now is judged by that.
+            self._mark = self._resume_high
+        return self._emit(decoded.dead)
+
+    def on_idle(self, wall: int, quiet_for: int = 0) -> Emission:
+        """Let event time pass as wall time: the source is known to be empty.
+
+        Parameters
+        ----------
+        wall
+            Wall time, microseconds since the epoch.
+        quiet_for
+            Wall time since the last event was read, microseconds.
+        """
+        if self._unplaced:
+            self._place_waiting(0 if wall == FOREVER else wall)
+        self._mark = max(self._mark, wall)
+        emission = self._emit([])
+        emission.mark = encode_mark(self.source, self._mark, idle=True, quiet_for=quiet_for)
+        # The first batch after this must say at once that the source is back.
+        self._sent = NEVER
+        return emission
+
+    def finish(self) -> Emission:
+        """Close everything: the source has ended for good (replay)."""
+        return self.on_idle(FOREVER)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what may be committed once everything emitted so far is durable."""
+        offset, mark = self._position, self._mark
+        for held in self._open.values():
+            if held.first_offset < offset:
+                offset, mark = held.first_offset, held.mark_before
+        for dead in self._unplaced:
+            if dead.offset < offset:
+                offset, mark = dead.offset, NEVER
+        at = max(self._position, self._resume_at)
+        return Checkpoint(offset, mark, at, max(self._mark, self._resume_high))
+
+    def _within_span(self, frame: Frame) -> Frame | None:
+        low, high = self._span
+        if low is None and high is None:
+            return frame
+        keep = np.ones(frame.rows, dtype=np.bool_)
+        if low is not None:
+            keep &= frame.ts >= low
+        if high is not None:
+            keep &= frame.ts < high
+        self.skipped += int(keep.size - keep.sum())
+        if keep.all():
+            return frame
+        return frame.take(np.flatnonzero(keep)) if keep.any() else None
+
+    def _count(
+        self, frame: Frame, running: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
+    ) -> None:
+        contract = self._book.of(frame.model)
+        slot = frame.ts // contract.slot * contract.slot
+        arrival = running // contract.slot * contract.slot
+        late = slot + contract.slot + contract.lateness <= running
+        self.events += frame.rows
+        kind = frame.type
+        rows = np.arange(frame.rows)
+        if late.any():
+            for start in np.unique(arrival[late]).tolist():
+                here = np.flatnonzero(late & (arrival == start))
+                held = self._held(frame.model, (), kind, start, frame, here, before)
+                held.pane.late += here.size
+            rows = rows[~late[rows]]
+        if kind == "prediction" and frame.ids is not None and rows.size:
+            repeated = self._repeats.find(frame.model, slot, frame.ids, rows)
+            if repeated.size:
+                for start in np.unique(slot[repeated]).tolist():
+                    here = repeated[slot[repeated] == start]
+                    held = self._held(frame.model, (), kind, start, frame, here, before)
+                    held.pane.duplicates += here.size
+                rows = np.setdiff1d(rows, repeated, assume_unique=True)
+        if kind == "features" and "source" in frame.values:
+            training = np.array([s == "training" for s in frame.values["source"]], dtype=np.bool_)
+            offline = rows[training[rows]]
+            # A row recomputed offline is a twin of one that was served: it must not count twice.
+            self._count_only(frame, "training", slot, offline, before)
+            rows = rows[~training[rows]]
+        if kind in {"prediction", "features"}:
+            self._fold(frame, slot, rows, before)
+        else:
+            self._count_only(frame, kind, slot, rows, before)
+        for there in frame.unknown_fields.values():
+            for start in np.unique(slot[there]).tolist():
+                here = there[(slot[there] == start) & ~late[there]]
+                if here.size:
+                    held = self._held(frame.model, (), kind, start, frame, here, before)
+                    held.pane.unknown_fields += here.size
+
+    def _count_only(
+        self,
+        frame: Frame,
+        kind: str,
+        slot: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        before: npt.NDArray[np.int64],
+    ) -> None:
+        for start in np.unique(slot[rows]).tolist():
+            here = rows[slot[rows] == start]
+            events = self._held(frame.model, (), kind, start, frame, here, before).pane.events
+            events[kind] = events.get(kind, 0) + here.size
+
+    def _fold(
+        self,
+        frame: Frame,
+        slot: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        before: npt.NDArray[np.int64],
+    ) -> None:
+        if not rows.size:
+            return
+        binned: list[tuple[Group, _Open]] = []
+        for group in group_rows(slot, frame.segments, rows):
+            segment = self._bounded_segment(frame.model, frame.type, group)
+            held = self._held(
+                frame.model, segment, frame.type, group.start, frame, group.rows, before
+            )
+            pane = held.pane
+            pane.events[frame.type] = pane.events.get(frame.type, 0) + group.rows.size
+            if pane.reference is None:
+                pane.raw.append(_raw_rows(self.source, frame, group.rows))
+            else:
+                binned.append((group, held))
+        # Panes of one batch nearly always share one reference; it changes once in a model's life.
+        for reference in {id(h.pane.reference): h.pane.reference for _, h in binned}.values():
+            assert reference is not None
+            mine = [(g, h) for g, h in binned if h.pane.reference is reference]
+            starts = np.cumsum([0, *(g.rows.size for g, _ in mine[:-1])])
+            order = np.concatenate([g.rows for g, _ in mine])
+            folded = fold(frame, reference, self.source, order, starts)
+            for number, (_, held) in enumerate(mine):
+                folded.add_to(held.pane, number)
+
+    def _bounded_segment(self, model: str, kind: str, group: Group) -> Segment:
+        if not group.segment:
+            return group.segment
+        seen = self._segments.setdefault((model, kind, group.start), set())
+        if group.segment not in seen and len(seen) >= MAX_SEGMENTS:
+            return OTHER_SEGMENT
+        seen.add(group.segment)
+        return group.segment
+
+    def _held(  # noqa: PLR0913 - a pane's key and the rows that need it
+        self,
+        model: str,
+        segment: Segment,
+        kind: str,
+        start: int,
+        frame: Frame,
+        rows: npt.NDArray[np.int64],
+        before: npt.NDArray[np.int64],
+    ) -> _Open:
+        first = int(rows[0])
+        return self._pane(
+            PaneKey(model, segment, kind, start), int(frame.offset[first]), int(before[first])
+        )
+
+    def _pane(self, key: PaneKey, offset: int, mark_before: int) -> _Open:
+        held = self._open.get(key)
+        if held is None:
+            contract = self._book.of(key.model)
+            reference = self._references.at(key.model, key.start)
+            held = self._open[key] = _Open(
+                Pane.empty(reference, contract.sample),
+                key.start + contract.slot + contract.lateness,
+                offset,
+                mark_before,
+            )
+        elif offset < held.first_offset:
+            held.first_offset, held.mark_before = offset, mark_before
+        return held
+
+    def _place(self, dead: DeadLetter, mark: int) -> None:
+        """Count a dead letter in the slot that its source stood in when it came."""
+        when = mark
+        if mark == NEVER:
+            if dead.timestamp is None or dead.timestamp < 0:
+                self._unplaced.append(dead)
+                return
+            when = dead.timestamp * 1000
+        model = dead.model or topic_model(self.source)
+        start = when // self._book.of(model).slot * self._book.of(model).slot
+        self._pane(PaneKey(model, (), "dead", start), dead.offset, mark).pane.dead += 1
+
+    def _place_waiting(self, when: int) -> None:
+        for dead in self._unplaced:
+            model = dead.model or topic_model(self.source)
+            start = when // self._book.of(model).slot * self._book.of(model).slot
+            self._pane(PaneKey(model, (), "dead", start), dead.offset, NEVER).pane.dead += 1
+        self._unplaced.clear()
+
+    def _emit(self, dead: list[DeadLetter]) -> Emission:
+        emission = Emission(dead=dead)
+        closed = [key for key, held in self._open.items() if held.close_at <= self._mark]
+        # Slots in ascending order: detect tells a repeat by a source's slots never going back.
+        closed.sort(key=lambda key: (key.start, key))
+        for key in closed:
+            held = self._open.pop(key)
+            self._segments.pop((key.model, key.kind, key.start), None)
+            self._repeats.forget(key.model, key.start)
+            if held.close_at <= self._resume_high:
+                continue  # published before the restart; this one may lack the events before it
+            name = key.model.encode()
+            emission.panes.extend((name, m) for m in encode_pane(key, self.source, held.pane))
+        if closed or self._mark - self._sent >= SECOND:
+            emission.mark = encode_mark(self.source, self._mark)
+            self._sent = self._mark
+        return emission
+
+
+def topic_model(source: Source) -> str:
+    """Name under which a source's unattributable dead letters are counted."""
+    return f"topic:{source.topic}"
+
+
+def _raw_rows(source: Source, frame: Frame, rows: npt.NDArray[np.int64]) -> RawRows:
+    part = frame if rows.size == frame.rows else frame.take(rows)
+    return RawRows(
+        source=source,
+        kind=frame.type,
+        ts=part.ts.tolist(),
+        offset=part.offset.tolist(),
+        index=part.index.tolist(),
+        columns=dict(part.columns),
+        featured=None if part.featured is None else part.featured.tolist(),
+        invalid={name: wrong.tolist() for name, wrong in part.invalid.items() if wrong.size},
+    )

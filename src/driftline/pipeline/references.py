@@ -1,0 +1,148 @@
+"""The references a worker knows, and from which slot on each of them holds."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+import orjson
+
+from driftline.errors import DriftlineError
+from driftline.stats import Reference
+from driftline.stats.table import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from driftline.contract import Book, Contract
+    from driftline.events.frame import Kind
+
+ALWAYS = -(2**62)
+FORMAT = 1
+
+
+class References:
+    """All references by model, filled from the compacted `references` topic.
+
+    Every worker reads that topic whole before it starts and goes on reading; a reference, once
+    known, never changes.
+    """
+
+    def __init__(self) -> None:
+        self._from: dict[str, list[int]] = {}
+        self._held: dict[str, list[Reference]] = {}
+        self._by_id: dict[tuple[str, str], Reference] = {}
+
+    def add(self, value: bytes) -> Reference:
+        """Take up one message of the `references` topic; a repeat changes nothing."""
+        try:
+            body = orjson.loads(value)
+            start = int(body["holds_from"])
+            if body["v"] != FORMAT:
+                msg = f"reference message: expected format {FORMAT}, got {body['v']!r}"
+                raise DriftlineError(msg)
+            reference = Reference.from_json(orjson.dumps(body["reference"]))
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            msg = f"references topic: expected a reference, got {type(error).__name__}: {error}"
+            raise DriftlineError(msg) from error
+        self.hold(reference, start)
+        return reference
+
+    def hold(self, reference: Reference, start: int) -> None:
+        """Let a reference hold for all slots that begin at `start` (microseconds) or later."""
+        model = reference.model
+        starts = self._from.setdefault(model, [])
+        held = self._held.setdefault(model, [])
+        if (model, reference.id) in self._by_id:
+            return
+        self._by_id[model, reference.id] = reference
+        at = bisect_right(starts, start)
+        starts.insert(at, start)
+        held.insert(at, reference)
+
+    def at(self, model: str, start: int) -> Reference | None:
+        """Return the reference that holds for the slot which begins at `start`."""
+        starts = self._from.get(model)
+        if not starts:
+            return None
+        at = bisect_right(starts, start)
+        return self._held[model][at - 1] if at else None
+
+    def starts(self, model: str) -> list[int]:
+        """Where each of the model's references begins to hold, ascending."""
+        return self._from.get(model, [])
+
+    def latest(self, model: str) -> Reference | None:
+        """Return the model's newest reference."""
+        held = self._held.get(model)
+        return held[-1] if held else None
+
+    def find(self, model: str, reference: str) -> Reference | None:
+        """Return a reference by id."""
+        return self._by_id.get((model, reference))
+
+    def build_missing(self, book: Book) -> list[tuple[bytes, bytes]]:
+        """Build what contracts take from files, and return the messages to publish.
+
+        Two workers that build the same file publish the same bytes.
+        """
+        out = []
+        for model in sorted(book.models):
+            contract = book.of(model)
+            if contract.reference.source == "file" and not self._from.get(model):
+                reference = reference_from_file(contract)
+                self.hold(reference, ALWAYS)
+                out.append(reference_message(reference, ALWAYS))
+        return out
+
+
+def reference_message(reference: Reference, start: int) -> tuple[bytes, bytes]:
+    """Return key and value of a message on the `references` topic."""
+    body = b'{"v":%d,"holds_from":%d,"reference":%s}' % (FORMAT, start, reference.to_json())
+    return f"{reference.model}/{reference.id}".encode(), body
+
+
+def reference_from_file(contract: Contract) -> Reference:
+    """Build a model's reference from the file that its contract names.
+
+    A `.json` file is taken as a reference that was built and saved before.
+    """
+    path = contract.reference.path
+    if path is None:
+        msg = f"{contract.model}: $.reference.path: expected a file, got nothing"
+        raise DriftlineError(msg)
+    if path.endswith(".json"):
+        with open(path, "rb") as file:  # noqa: PTH123
+            return Reference.from_json(file.read())
+    table = read_table(path)
+    columns = table.columns
+    if contract.features is not None:
+        keep = {*contract.features, "prediction", "score"}
+        columns = {n: v for n, v in columns.items() if n in keep or n.startswith("prediction.")}
+    return Reference.build(contract.model, columns, ts=table.ts, slot=contract.slot)
+
+
+class Layouts:
+    """What the codec asks about models: expected columns, limits, and whether to accept them."""
+
+    def __init__(self, book: Book, references: References, *, reject_unknown: bool = False) -> None:
+        self._book = book
+        self._references = references
+        self._reject_unknown = reject_unknown
+
+    def kinds(self, model: str) -> Mapping[str, Kind] | None:
+        """Return expected columns and their kinds; None while the model has no reference."""
+        reference = self._references.latest(model)
+        return reference.kinds if reference else None
+
+    def max_ahead(self, model: str) -> int:
+        """Return how far ``ts`` may run ahead of its record's timestamp, in microseconds."""
+        return self._book.of(model).max_ahead
+
+    def known(self, model: str) -> bool:
+        """Return whether a contract or a reference names the model."""
+        return model in self._book or self._references.latest(model) is not None
+
+    def accepts(self, model: str) -> bool:
+        """Return whether events of the model are read at all."""
+        return not self._reject_unknown or self.known(model)

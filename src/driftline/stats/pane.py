@@ -1,0 +1,142 @@
+"""The pane: the mergeable summary of one slot, one model and segment, one source partition.
+
+Everything in it is an integer, a minimum, a maximum or a bottom-k sample, so that merging is
+associative and commutative bit for bit, however a partition was cut into batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from driftline.stats.fixedpoint import SUMS
+from driftline.stats.sample import Sample
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from driftline.events.frame import Segment
+    from driftline.stats.raw import RawRows
+    from driftline.stats.reference import Reference
+
+MAX_EXTRA = 100
+"""Names of unexpected features that one pane keeps; beyond that they are counted under "…"."""
+
+
+class PaneKey(NamedTuple):
+    """What a pane is about. ``start`` is the slot's start, microseconds since the epoch."""
+
+    model: str
+    segment: Segment
+    kind: str
+    start: int
+
+
+@dataclass(slots=True)
+class Pane:
+    """One slot's summary; of one source partition at first, merged over many later.
+
+    Attributes
+    ----------
+    events
+        Events counted, by kind.
+    featured
+        Rows that carried features.
+    late, dead, duplicates
+        Events that came too late, elements that could not be read, predictions seen twice: counted
+        in the slot in which they arrived, and in nothing else.
+    unknown_fields
+        Top-level fields that are no part of the event type.
+    extra
+        Features that the reference does not hold, with the rows that carried them.
+    invalid
+        Values of the wrong type, int64 of shape (columns,); they count as missing too.
+    counts
+        Flat counts of all columns, int64; column i's are ``counts[starts[i]:starts[i + 1]]``.
+    sums
+        Fixed-point sums of the numeric columns, int64 of shape (5, numeric columns).
+    minimum, maximum
+        float64 of shape (numeric columns,); +inf and -inf where there is no value.
+    raw
+        Rows as they came, while the model has no reference; the statistics above are then empty.
+    """
+
+    reference: Reference | None
+    events: dict[str, int]
+    counts: npt.NDArray[np.int64]
+    sums: npt.NDArray[np.int64]
+    minimum: npt.NDArray[np.float64]
+    maximum: npt.NDArray[np.float64]
+    invalid: npt.NDArray[np.int64]
+    sample: Sample
+    featured: int = 0
+    late: int = 0
+    dead: int = 0
+    duplicates: int = 0
+    unknown_fields: int = 0
+    extra: dict[str, int] = field(default_factory=dict)
+    raw: list[RawRows] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, reference: Reference | None, sample: int) -> Pane:
+        """Return a pane that has seen nothing; `sample` is the most rows its sample keeps."""
+        bins = int(reference.starts[-1]) if reference else 0
+        numbers = reference.numeric.size if reference else 0
+        columns = len(reference.columns) if reference else 0
+        return cls(
+            reference=reference,
+            events={},
+            counts=np.zeros(bins, dtype=np.int64),
+            sums=np.zeros((SUMS, numbers), dtype=np.int64),
+            minimum=np.full(numbers, np.inf),
+            maximum=np.full(numbers, -np.inf),
+            invalid=np.zeros(columns, dtype=np.int64),
+            sample=Sample.empty(sample, columns),
+        )
+
+    def merge(self, other: Pane) -> None:
+        """Add another pane, of the same reference or of none, to this one."""
+        self.merge_counters(other)
+        self.raw.extend(other.raw)
+        if other.reference is None:
+            return
+        if self.reference is None or self.reference.id != other.reference.id:
+            msg = "panes of different references cannot be merged"
+            raise ValueError(msg)
+        self.counts = self.counts + other.counts
+        self.sums = self.sums + other.sums
+        self.minimum = np.minimum(self.minimum, other.minimum)
+        self.maximum = np.maximum(self.maximum, other.maximum)
+        self.invalid = self.invalid + other.invalid
+        self.sample.merge(other.sample)
+
+    def merge_counters(self, other: Pane) -> None:
+        """Add what another pane counted of events, and none of its statistics."""
+        for kind, count in other.events.items():
+            self.events[kind] = self.events.get(kind, 0) + count
+        self.featured += other.featured
+        self.late += other.late
+        self.dead += other.dead
+        self.duplicates += other.duplicates
+        self.unknown_fields += other.unknown_fields
+        for name, rows in other.extra.items():
+            self.extra[name] = self.extra.get(name, 0) + rows
+
+    @property
+    def rows(self) -> int:
+        """Events counted, over all kinds."""
+        return sum(self.events.values())
+
+    def column_counts(self, column: int) -> npt.NDArray[np.int64]:
+        """Counts of one column: interior bins, unseen, missing; int64 of shape (bins + 2,)."""
+        assert self.reference is not None
+        starts = self.reference.starts
+        return self.counts[int(starts[column]) : int(starts[column + 1])]
+
+    def note_extra(self, name: str, rows: int) -> None:
+        """Count rows that carried a feature which the reference does not hold; bounded."""
+        if name not in self.extra and len(self.extra) >= MAX_EXTRA:
+            name = "…"
+        self.extra[name] = self.extra.get(name, 0) + rows

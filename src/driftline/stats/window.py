@@ -1,0 +1,143 @@
+"""Windows: panes merged over partitions and slots, tumbling or hopping, several lengths at once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from driftline.events.time import format_ts
+from driftline.stats.pane import Pane
+from driftline.stats.summary import Summariser
+from driftline.stats.wire import decode_statistics, encode_statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from driftline.contract import WindowPlan
+    from driftline.events.frame import Segment
+    from driftline.stats.reference import Reference
+
+_Key = tuple[int, int, int, "Segment"]
+"""End, length, hop, segment: in the order in which windows are published."""
+
+
+class Windows:
+    """The open windows of one model; pure, and bounded by the plans (length / hop each).
+
+    A window is opened by the first slot with events in it and closes when event time has passed
+    its end by the contract's lateness. Its panes keep no sample.
+    """
+
+    def __init__(self, model: str, plans: Sequence[WindowPlan]) -> None:
+        self._model = model
+        self._plans = tuple(plans)
+        self._open: dict[_Key, Pane] = {}
+        self._summariser: Summariser | None = None
+        self._described: Reference | None = None
+        self._next = 2**62
+
+    @property
+    def next_end(self) -> int:
+        """End of the earliest open window, microseconds."""
+        return self._next
+
+    def add(self, start: int, segment: Segment, pane: Pane) -> None:
+        """Merge the pane of the slot that begins at `start` into every open window around it.
+
+        A pane with statistics but no events adds its statistics alone: rows counted earlier, whose
+        reference became known later. It opens no window.
+        """
+        for plan in self._plans:
+            last = start // plan.hop * plan.hop
+            for begin in range(last, start - plan.length, -plan.hop):
+                key = (begin + plan.length, plan.length, plan.hop, segment)
+                held = self._open.get(key)
+                if held is None:
+                    if not pane.rows and not pane.late and not pane.dead and not pane.duplicates:
+                        continue
+                    held = self._open[key] = self._empty(pane.reference)
+                    self._next = min(self._next, key[0])
+                elif held.reference is None and pane.reference is not None:
+                    counted = held
+                    held = self._open[key] = self._empty(pane.reference)
+                    held.merge(counted)
+                held.merge(pane)
+                held.raw.clear()  # a window counts raw rows; it does not keep them
+
+    @staticmethod
+    def _empty(reference: Reference | None) -> Pane:
+        pane = Pane.empty(reference, 0)
+        # Long windows outgrow int64 squares: Python's integers do not overflow.
+        pane.sums = pane.sums.astype(object)
+        return pane
+
+    def close(self, low: int) -> list[tuple[int, bytes, bytes]]:
+        """Close every window that ends at `low` (microseconds) or earlier.
+
+        Returns
+        -------
+        list of (end, key, value), in order of end: messages for the `windows` topic.
+        """
+        if low < self._next:
+            return []
+        closed = sorted(key for key in self._open if key[0] <= low)
+        out = [(key[0], *self._message(key, self._open.pop(key))) for key in closed]
+        self._next = min((key[0] for key in self._open), default=2**62)
+        return out
+
+    def _message(self, key: _Key, pane: Pane) -> tuple[bytes, bytes]:
+        end, length, hop, segment = key
+        about = f"{self._model}|{segment}|{length}|{hop}|{end}"
+        name = hashlib.sha256(about.encode()).hexdigest()[:16]
+        body: dict[str, Any] = {
+            "id": name,
+            "model": self._model,
+            "segment": dict(segment),
+            "start": format_ts(end - length),
+            "end": format_ts(end),
+            "length_s": _seconds(length),
+            "hop_s": _seconds(hop),
+            "reference": pane.reference.id if pane.reference else None,
+            "events": dict(sorted(pane.events.items())),
+            "late": pane.late,
+            "dead": pane.dead,
+            "duplicates": pane.duplicates,
+            "unknown_fields": pane.unknown_fields,
+            "extra": dict(sorted(pane.extra.items())),
+            "features": self._describe(pane),
+        }
+        return name.encode(), orjson.dumps(body)
+
+    def _describe(self, pane: Pane) -> dict[str, Any]:
+        if pane.reference is None:
+            return {}
+        if self._summariser is None or self._described is not pane.reference:
+            self._summariser, self._described = Summariser(pane.reference), pane.reference
+        return self._summariser.of(pane)
+
+    def snapshot(self) -> list[Any]:
+        """Return the open windows as JSON values."""
+        return [
+            [*key[:3], [list(p) for p in key[3]], _plain(encode_statistics(pane, []))]
+            for key, pane in sorted(self._open.items(), key=lambda item: item[0])
+        ]
+
+    def restore(self, state: list[Any], find: Callable[[str, str], Reference | None]) -> None:
+        """Take up what `snapshot` gave."""
+        self._open.clear()
+        for end, length, hop, segment, body in state:
+            pane = decode_statistics(body, self._model, find)
+            pane.sums = pane.sums.astype(object)
+            self._open[end, length, hop, tuple((k, v) for k, v in segment)] = pane
+        self._next = min((key[0] for key in self._open), default=2**62)
+
+
+def _plain(body: dict[str, Any]) -> Any:
+    return orjson.loads(orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def _seconds(span: int) -> float | int:
+    whole, rest = divmod(span, 1_000_000)
+    return span / 1_000_000 if rest else whole
