@@ -1,4 +1,4 @@
-"""The fast path and the careful path mean the same, and nothing in the bytes can make either fail."""
+"""Fast and careful path mean the same, and nothing in the bytes can make either fail."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftline.events import Decoder, InputSpec, Limits, Record, Source
-from driftline.events.codec import _Work
-from driftline.events.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.events import Decoded, Kind
+    from driftline.events.codec import _Work
+    from driftline.events.plan import Plan
 
 KINDS: dict[str, Kind] = {
     "age": "numeric",
@@ -88,7 +88,9 @@ def rows_of(decoded: Decoded) -> list[tuple[int, int]]:
     return sorted(places)
 
 
-names = st.sampled_from(["age", "income", "country", "vip", "score", "x", "é ☃", "prediction.a", ""])
+names = st.sampled_from(
+    ["age", "income", "country", "vip", "score", "x", "é ☃", "prediction.a", ""]
+)
 numbers = st.one_of(
     st.integers(-5, 5),
     st.integers(-(2**70), 2**70),
@@ -96,10 +98,11 @@ numbers = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 10**400, -(10**400), 1e308]),
 )
 texts = st.one_of(
-    st.sampled_from(["", "a", 'q":', "NaN", " : NaN,", "a\\b", "\ud800", "é", "\x00"]), st.text(max_size=4)
+    st.sampled_from(["", "a", 'q":', "NaN", " : NaN,", "a\\b", "\ud800", "é", "\x00"]),
+    st.text(max_size=4),
 )
 scalars = st.one_of(st.none(), st.booleans(), numbers, texts)
-nested = st.one_of(
+nested: st.SearchStrategy[Any] = st.one_of(
     st.lists(scalars, max_size=2), st.dictionaries(names, scalars, max_size=2), st.just([[[]]])
 )
 values = st.one_of(numbers, numbers, scalars, nested)
@@ -321,7 +324,9 @@ def test_mutated_events_mean_the_same_on_both_paths(data: st.DataObject) -> None
             if not mutated:
                 break
             if what == "flip":
-                mutated[at] = data.draw(st.one_of(st.integers(0, 255), st.sampled_from(b'"\\:{}[],0')))
+                mutated[at] = data.draw(
+                    st.one_of(st.integers(0, 255), st.sampled_from(b'"\\:{}[],0'))
+                )
             elif what == "drop":
                 del mutated[at]
             elif what == "double":
@@ -344,6 +349,8 @@ def test_mutated_events_mean_the_same_on_both_paths(data: st.DataObject) -> None
 def test_frames_are_cut_where_they_would_hold_too_much(batch: list[Record], cells: int) -> None:
     whole = Decoder(InputSpec("in", "prediction"), Source("in", 0), Models(None)).decode(batch)
     small = Limits(cells=cells)
-    parts = Decoder(InputSpec("in", "prediction"), Source("in", 0), Models(None), small).decode(batch)
+    parts = Decoder(InputSpec("in", "prediction"), Source("in", 0), Models(None), small).decode(
+        batch
+    )
     assert rows_of(parts) == rows_of(whole)
     assert parts.dead == whole.dead

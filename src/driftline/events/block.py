@@ -147,6 +147,8 @@ def _pass_over(leaf: Leaf, column: Sequence[Any], out: Spread) -> None:
 
 
 def _raw_keys(raw: bytes) -> int:
+    if raw[0] not in b'"[{' or (raw[0] == 0x22 and raw.isascii() and b"\\" not in raw):
+        return 0  # a number, a literal, or a string that msgspec cannot have misjudged
     try:
         msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -220,6 +220,8 @@ class Decoder:
         refused: list[int] = []
         block = Block(Gathered(plan.root))
         decode: Any = plan.decode_many if many else plan.decode
+        # A message of several events is bounded by its parts, not known one by one here.
+        longest = min(limits.element_bytes, limits.envelope_bytes if many else limits.element_bytes)
         for start in range(0, len(rows.data), CHUNK):
             structs: list[Any] = []
             for i, data in enumerate(rows.data[start : start + CHUNK], start):
@@ -231,10 +233,7 @@ class Decoder:
                         refused.append(i)
                         continue
                     block.mended.add(len(block.units))
-                # A message of several events is bounded by its parts, not known one by one here.
-                if len(data) > limits.element_bytes or (
-                    many and len(found) > limits.envelope_events
-                ):
+                if len(data) > longest or (many and len(found) > limits.envelope_events):
                     refused.append(i)
                     block.mended.discard(len(block.units))
                 elif many:

@@ -39,7 +39,7 @@ class InputSpec:
         `features` (``features: request``, ``prediction_id: request.id``) is no feature.
     fixed
         Values for fields the events do not carry: ``{"model": "credit-risk"}``. What an event
-        holds under such a name is an unknown field.
+        holds under such a name is an unknown field (or with ``features: "*"`` a feature).
 
     Raises
     ------

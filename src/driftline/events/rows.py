@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftline.events.block import Places
-from driftline.events.gather import Gathered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from driftline.events.gather import Gathered
 
 __all__ = ["Block", "Rows", "places_of"]
 
 
 @dataclass(slots=True)
 class Rows:
-    """Elements, or whole messages, as parallel lists; ``index`` is None for a message's only one."""
+    """Elements, or whole messages, as parallel lists; ``index`` is None outside an envelope."""
 
     data: list[bytes] = field(default_factory=list)
     offset: list[int] = field(default_factory=list)
