@@ -1,0 +1,249 @@
+"""Make traffic of models with planted faults, to Kafka or to files."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rich.console import Console
+
+    from driftline.simulate import Delivery, Scenario
+    from driftline.simulate.files import FileForm
+
+
+def command(
+    to: Annotated[str | None, typer.Option(help="Broker to send to: kafka://host:port.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder to write events and truth into.")
+    ] = None,
+    models: Annotated[
+        str, typer.Option(help="Models, by comma; other-name=model for another name.")
+    ] = "credit-risk,demand-forecast",
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="kind:model[:feature[:size]]@start[..end]; may be repeated."),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Event time to make; 1h, without end for --realtime.")
+    ] = None,
+    rate: Annotated[
+        str, typer.Option(help="Predictions of each model in event time, as 200/s.")
+    ] = "200/s",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same events.")] = 1,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Time of the first event; 2026-03-02T00:00:00Z, or now for --realtime."),
+    ] = None,
+    following: Annotated[
+        str, typer.Option("--with", help="labels, decisions, outcomes, by comma.")
+    ] = "",
+    label_delay: Annotated[str, typer.Option(help="Mean time until a label comes.")] = "5m",
+    calm: Annotated[
+        bool, typer.Option("--calm", help="Independent rows: no season, no memory.")
+    ] = False,
+    events: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    form: Annotated[str, typer.Option(help="With --out: jsonl, csv or parquet.")] = "jsonl",
+    prefix: Annotated[str, typer.Option(help="With --to: before each topic name.")] = "driftline.",
+    realtime: Annotated[
+        bool,
+        typer.Option("--realtime/--fast", help="With --to: keep pace with event time."),
+    ] = False,
+    envelope: Annotated[int, typer.Option(help="With --to: events in one message.")] = 1,
+    compression: Annotated[
+        str, typer.Option(help="With --to: none, gzip, snappy, lz4 or zstd.")
+    ] = "none",
+    keys: Annotated[
+        bool, typer.Option("--keys/--no-keys", help="With --to: key messages by entity.")
+    ] = True,
+    truth_file: Annotated[
+        Path | None,
+        typer.Option("--truth", dir_okay=False, help="With --to: where to put the truth."),
+    ] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Show models, features and faults, then stop.")
+    ] = False,
+) -> None:
+    """Make seeded traffic of models with planted faults, to Kafka or to files.
+
+    The same seed gives the same events. Files have their truth beside them: what was planted,
+    where and when. Faults shift features from a moment on; --list shows the kinds.
+    """
+    from rich.console import Console
+
+    from driftline.errors import UsageError
+
+    if listing:
+        _list(Console())
+        return
+    if (to is None) == (out is None):
+        msg = "say where to: either --to kafka://host:port or --out DIR (or --list)"
+        raise UsageError(msg)
+    if out is not None and (realtime or truth_file):
+        msg = "--realtime and --truth go with --to; files are written at once, truth beside them"
+        raise UsageError(msg)
+    scenario = _scenario(
+        models, faults or [], duration, rate, seed, start, following, label_delay, events,
+        calm=calm, realtime=realtime,
+    )  # fmt: skip
+    console = Console(stderr=True)
+    begun = time.monotonic()
+    if out is not None:
+        _to_files(scenario, out, form, console)
+        return
+    from driftline.simulate import Delivery
+
+    delivery = Delivery(
+        prefix, None, realtime=realtime, envelope=envelope, keyed=keys, compression=compression
+    )
+    counts = _to_kafka(scenario, _bootstrap(to or ""), delivery, console)
+    if truth_file is not None:
+        from driftline.simulate.files import write_truth
+
+        write_truth(scenario, truth_file, counts)
+    seconds = time.monotonic() - begun
+    typer.echo(f"sent {_counted(counts)} in {seconds:.1f} s")
+
+
+def _scenario(
+    models: str,
+    faults: list[str],
+    duration: str | None,
+    rate: str,
+    seed: int,
+    start: str | None,
+    following: str,
+    label_delay: str,
+    events: int | None,
+    *,
+    calm: bool,
+    realtime: bool,
+) -> Scenario:
+    from driftline.contract.quantities import parse_duration, parse_instant, parse_rate
+    from driftline.errors import UsageError
+    from driftline.simulate import START_US, Scenario, parse_fault, traffic
+    from driftline.simulate.scenario import Following
+
+    known = {f"{kind}s": kind for kind in get_args(Following)}
+    asked = [name.strip() for name in following.split(",") if name.strip()]
+    strange = sorted(set(asked) - set(known))
+    if strange:
+        msg = f"--with: expected {', '.join(known)}, got {', '.join(strange)}"
+        raise UsageError(msg)
+    rate = rate if "/" in rate or " per " in rate else f"{rate}/s"
+    speed = _read(parse_rate, rate, "--rate", "200/s or 10/min")
+    length = duration or (None if realtime or events is not None else "1h")
+    if start is None:
+        # To the millisecond, which is what a Kafka record's timestamp can hold.
+        first = time.time_ns() // 1_000_000 * 1_000 if realtime else START_US
+    else:
+        first = _read(parse_instant, start, "--start", "an RFC 3339 time")
+    return Scenario(
+        models=tuple(traffic(name, calm=calm) for name in models.split(",") if name.strip()),
+        faults=tuple(parse_fault(text) for text in faults),
+        start=first,
+        rate=speed.count / speed.per * 1e6,
+        seed=seed,
+        duration=None if length is None else _read(parse_duration, length, "--duration", "1h"),
+        events=events,
+        following=frozenset(known[name] for name in asked),
+        label_delay=_read(parse_duration, label_delay, "--label-delay", "5m"),
+    )
+
+
+def _read(parse: Callable[[str], Any], text: str, option: str, wants: str) -> Any:
+    from driftline.errors import UsageError
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        msg = f"{option}: expected {wants}, got {text!r}"
+        raise UsageError(msg) from error
+
+
+def _bootstrap(address: str) -> str:
+    from driftline.errors import UsageError
+
+    scheme, _, rest = address.rpartition("://")
+    host, _, port = rest.rstrip("/").rpartition(":")
+    if scheme not in {"", "kafka"} or not host or not port.isdigit():
+        msg = f"--to: expected kafka://host:port, got {address!r}"
+        raise UsageError(msg)
+    return rest.rstrip("/")
+
+
+def _to_files(scenario: Scenario, out: Path, form: str, console: Console) -> None:
+    from driftline.errors import UsageError
+    from driftline.simulate import to_files
+
+    if form not in {"jsonl", "csv", "parquet"}:
+        msg = f"--form: expected jsonl, csv or parquet, got {form!r}"
+        raise UsageError(msg)
+    with _progress(scenario, console) as advance:
+        told = to_files(scenario, out, cast("FileForm", form), advance)
+    typer.echo(f"wrote {_counted(told['events'])} to {out}")
+    typer.echo(f"planted faults: {len(scenario.faults)}, told in {out / 'truth.json'}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    told = (f"{n:,} {kind}s" for kind, n in sorted(counts.items()))
+    return ", ".join(told) or "nothing"
+
+
+def _to_kafka(scenario: Scenario, bootstrap: str, delivery: Delivery, console: Console) -> Any:
+    from driftline.simulate import to_kafka
+
+    async def run(advance: Callable[[int], None]) -> Any:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        # Being interrupted is how a run without end ends: what was made is delivered first.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        return await to_kafka(scenario, bootstrap, delivery, advance, stop)
+
+    with _progress(scenario, console) as advance:
+        return asyncio.run(run(advance))
+
+
+@contextmanager
+def _progress(scenario: Scenario, console: Console) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("events"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    shown = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
+        task = bar.add_task("simulate", total=scenario.expected_events)
+        yield lambda events: bar.advance(task, events)
+
+
+def _list(console: Console) -> None:
+    from rich.table import Table
+
+    from driftline.simulate import KINDS, MODELS
+
+    for kind, model in MODELS.items():
+        console.print(f"[bold]{kind}[/bold]  {model.about}")
+        if kind == "bench":
+            continue
+        table = Table(box=None, pad_edge=True, show_header=False)
+        for feature in model.features:
+            table.add_row(feature.name, feature.kind, feature.about or ", ".join(feature.levels))
+        console.print(table)
+    console.print("[bold]faults[/bold]  kind:model[:feature[:size]]@start[..end]", highlight=False)
+    table = Table(box=None, pad_edge=True)
+    for heading in ("kind", "on", "size", "what happens"):
+        table.add_column(heading)
+    for name, plan in KINDS.items():
+        table.add_row(name, ", ".join(plan.applies) or "the model", plan.example, plan.about)
+    console.print(table)
