@@ -1,0 +1,14 @@
+"""Incidents: findings that have one cause, and what people and systems are told about them.
+
+`Incidents` takes the findings of one model, slot by slot, and groups them: one cause, one incident,
+opened, updated, resolved. Each change becomes an *alert*; some ask the systems around the model to
+act, as *feedback* events. Both are CloudEvents whose ids are hashes of what they are about.
+"""
+
+from __future__ import annotations
+
+from driftline.incidents.context import Context
+from driftline.incidents.incident import Change, Incident, Member
+from driftline.incidents.tracker import Incidents, Step
+
+__all__ = ["Change", "Context", "Incident", "Incidents", "Member", "Step"]

@@ -1,0 +1,100 @@
+"""One cause, one incident: which findings belong together.
+
+- Findings belong to a *family*: "data" (drift, missing, schema) or "flow" (volume, silence); a
+  family never joins another's incident.
+- A finding joins an open incident that already holds its column and kind.
+- Otherwise it joins an incident whose change point is close to its own. Close is the largest of
+  three slots, a tenth of the time from the incident's change to the finding's detection, and half
+  the longer of the two detection delays: what took an hour to see is not dated to the second.
+- Of several close incidents it joins the closest, and of equally close ones the oldest.
+- What joins none opens an incident. Within one slot what can page comes before what cannot, the
+  whole model before its columns, and inputs before predictions, which move because inputs did.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from driftline.stats import is_prediction_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from driftline.detect.protocol import Finding
+    from driftline.incidents.incident import Incident
+
+__all__ = ["FLOW", "MANY", "closeness", "family_of", "find_incident", "in_order_of_rank", "net"]
+
+DATA, FLOW = "data", "flow"
+FAMILIES = {"drift": DATA, "missing": DATA, "schema": DATA, "volume": FLOW, "silence": FLOW}
+MANY = "many"
+"""Family of the incident that takes what comes when too many are open: everything joins it."""
+
+NEAR_SLOTS = 3
+NEAR_SHARE = 0.1
+DELAY_SHARE = 0.5
+
+
+def family_of(kind: str) -> str:
+    """Return a kind's family; a kind of a later room is a family of its own."""
+    return FAMILIES.get(kind, kind)
+
+
+def closeness(finding: Finding, incident: Incident, slot: int) -> int | None:
+    """Return the distance of the change points, microseconds; None where they are not close."""
+    distance = abs(finding.change_point - incident.change_point)
+    delay = max(finding.detected_at - finding.change_point, incident.delay)
+    near = max(
+        NEAR_SLOTS * slot,
+        int(NEAR_SHARE * (finding.detected_at - incident.change_point)),
+        int(DELAY_SHARE * delay),
+    )
+    return distance if distance <= near else None
+
+
+def find_incident(finding: Finding, incidents: Iterable[Incident], slot: int) -> Incident | None:
+    """Return the incident that a finding belongs to, by the rules above.
+
+    Parameters
+    ----------
+    incidents
+        Open incidents, oldest first.
+    slot
+        Length of a slot, microseconds.
+    """
+    best: tuple[int, Incident] | None = None
+    for incident in incidents:
+        if incident.member(finding.feature, finding.kind) is not None:
+            return incident
+        if incident.family != family_of(finding.kind):
+            continue
+        distance = closeness(finding, incident, slot)
+        if distance is not None and (best is None or distance < best[0]):
+            best = distance, incident
+    return best[1] if best else None
+
+
+def net(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the last word of each detector on each column and kind, in order of first mention.
+
+    Parameters
+    ----------
+    findings
+        Of one moment, in the order in which the detectors gave them.
+    """
+    last: dict[tuple[str | None, str, str], Finding] = {}
+    for finding in findings:
+        last[finding.feature, finding.kind, finding.detector] = finding
+    return list(last.values())
+
+
+def in_order_of_rank(findings: Iterable[Finding]) -> list[Finding]:
+    """Sort findings of one moment so that the first is the one to name an incident by."""
+    return sorted(
+        findings,
+        key=lambda f: (
+            f.severity != "page",
+            f.feature is not None,
+            f.feature is not None and is_prediction_column(f.feature),
+        ),
+    )
