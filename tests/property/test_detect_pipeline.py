@@ -28,7 +28,10 @@ def book() -> Book:
                 slot=10_000_000,
                 lateness=5_000_000,
                 reference=ReferencePlan(events=300),
-                windows=(WindowPlan(length=MINUTE, hop=MINUTE), WindowPlan(length=3 * MINUTE, hop=MINUTE)),
+                windows=(
+                    WindowPlan(length=MINUTE, hop=MINUTE),
+                    WindowPlan(length=3 * MINUTE, hop=MINUTE),
+                ),
                 detectors=(DetectorPlan(name="evidence"), DetectorPlan(name="adwin")),
                 sample=64,
             ),
@@ -73,7 +76,11 @@ class Bus:
         self.panes: list[bytes] = []
         self.detect = Detect(book(), SOURCES, self.references)
         self.read = 0
-        self.published: dict[str, dict[bytes, bytes]] = {"windows": {}, "alerts": {}, "feedback": {}}
+        self.published: dict[str, dict[bytes, bytes]] = {
+            "windows": {},
+            "alerts": {},
+            "feedback": {},
+        }
         self.saved: dict[bytes, bytes] = {}
         self.committed = 0
 

@@ -1,4 +1,4 @@
-"""observe gives the same panes however its source is cut, and wherever it is stopped and resumed."""
+"""observe gives the same panes however its source is cut, and wherever it is resumed."""
 
 from __future__ import annotations
 

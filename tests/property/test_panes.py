@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import orjson
@@ -70,7 +71,7 @@ def frame(values: list[tuple], first: int = 0) -> Frame:
 def panes(values: list[tuple], cuts: list[int], keep: int = 16) -> list[Pane]:
     out = []
     edges = sorted({0, len(values), *(c for c in cuts if c < len(values))})
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         part = frame(values[low:high], low)
         pane = Pane.empty(REFERENCE, keep)
         order = np.arange(part.rows)

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+UNATTRIBUTED = "topic:"
+"""What the name begins with under which a topic's dead letters count that belong to no model."""
+
+
 class Source(NamedTuple):
     """One partition of one input: the unit of order, of watermark and of acknowledgement.
 

@@ -31,9 +31,8 @@ def typed(values: Sequence[Any], kind: Kind) -> tuple[Sequence[Any], list[int]]:
     """
     fine = _TYPES[kind]
     found = set(map(type, values))
-    if found <= fine or found <= fine | {_ABSENT}:
-        if kind != "numeric" or not _any_not_finite(values):
-            return values, []
+    if found <= fine | {_ABSENT} and (kind != "numeric" or not _any_not_finite(values)):
+        return values, []
     out: list[Any] = []
     invalid: list[int] = []
     for row, value in enumerate(values):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.contract import gaps
 from driftline.contract.types import DAY
+from driftline.events.record import UNATTRIBUTED
 from driftline.events.time import format_ts
 from driftline.incidents.cloudevent import cloud_event
 from driftline.incidents.incident import hash_of
@@ -97,6 +98,8 @@ class Feedback:
         return [self._message(name, "retrain_requested", now, told)]
 
     def _lacks(self, now: int) -> list[tuple[bytes, bytes]]:
+        if self._contract.model.startswith(UNATTRIBUTED):
+            return []  # a topic's unreadable elements are no model that anyone could own
         today = EPOCH + dt.timedelta(days=now // DAY)
         out = []
         for gap in gaps(self._contract, today):

@@ -42,7 +42,7 @@ def reference_from_records(
 
     Raises
     ------
-    driftline.stats.ReferenceError
+    driftline.stats.BadReferenceError
         No row of the model lies in the span.
     """
     book, none = Book((contract,)), References()

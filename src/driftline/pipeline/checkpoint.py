@@ -13,7 +13,7 @@ from driftline.pipeline.marks import NEVER
 class CheckpointError(DriftlineError):
     """The metadata of a committed offset is not ours.
 
-    Operator action: another program commits under this consumer group; give driftline one of its own.
+    Operator action: another program commits under this consumer group; give driftline its own.
     """
 
 
@@ -41,9 +41,7 @@ class Checkpoint:
     @property
     def metadata(self) -> str:
         """What travels in the commit beside the offset; Kafka allows 4 KB."""
-        return orjson.dumps(
-            {"v": 1, "mark": self.mark, "at": self.at, "high": self.high}
-        ).decode()
+        return orjson.dumps({"v": 1, "mark": self.mark, "at": self.at, "high": self.high}).decode()
 
     @classmethod
     def parse(cls, offset: int, metadata: str | None) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""detect: one partition of the `panes` topic, from panes and marks to windows, alerts and feedback."""
+"""detect: one partition of the `panes` topic, from panes and marks to what is published."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class Marks:
         return {"busy": dict(self._busy), "idle": idle, "low": self._low}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up saved marks; sources that are inputs no more are forgotten, new ones hold back."""
+        """Take up saved marks; sources that are no inputs now are forgotten, new ones hold back."""
         for source in {**self._busy, **self._idle}:
             self._busy.pop(source, None)
             self._idle.pop(source, None)

@@ -35,7 +35,7 @@ FORMAT = 1
 RECENT_SLOTS = 64
 """Slots whose panes are kept to describe what an alert is about."""
 MAX_OPEN_SLOTS = 100_000
-"""Slots of one model that may wait for a lagging source; beyond it the process stops and says so."""
+"""Slots of one model that may wait for a lagging source; beyond it the process stops."""
 
 
 @dataclass(slots=True)
@@ -57,6 +57,7 @@ class _OpenSlot:
     """A slot's panes by segment and by the reference that binned them ("" for none)."""
 
     panes: dict[tuple[Segment, str], Pane] = field(default_factory=dict)
+    topics: set[str] = field(default_factory=set)
 
     def merge(self, segment: Segment, pane: Pane) -> None:
         key = segment, pane.reference.id if pane.reference else ""
@@ -72,11 +73,14 @@ class _OpenSlot:
         for (segment, binned_on), pane in sorted(self.panes.items(), key=lambda item: item[0]):
             whole = out.get(segment)
             if whole is None:
+                if binned_on == (reference.id if reference else ""):
+                    out[segment] = pane  # nothing to merge with yet: nearly always the only one
+                    continue
                 whole = out[segment] = Pane.empty(reference, pane.sample.size)
             if reference is not None and binned_on == reference.id:
                 whole.merge(pane)
                 continue
-            # Binned on a reference that does not hold here: its events count, its bins mean nothing.
+            # Binned on a reference that does not hold here: the events count, the bins do not.
             whole.merge_counters(pane)
             if reference is None:
                 whole.raw.extend(pane.raw)
@@ -134,7 +138,6 @@ class Model:
         key = message.key
         if self._is_repeat(message):
             return
-        self._topics.add(message.source.topic)
         if key.start < self._closed_to:
             # Its source had been thought idle. What came too late is counted, in the next slot.
             self._overdue.late += message.pane.rows + message.pane.late
@@ -151,6 +154,7 @@ class Model:
                 raise StateError(msg)
             slot = self._open[key.start] = _OpenSlot()
         slot.merge(key.segment, message.pane)
+        slot.topics.add(message.source.topic)
 
     def _is_repeat(self, message: PaneMessage) -> bool:
         """Tell a pane that was sent before: a source closes its slots in ascending order."""
@@ -182,12 +186,16 @@ class Model:
         end = start + self._contract.slot
         reference = self._references.at(self.name, start)
         segments = slot.on(reference)
-        overall = Pane.empty(reference, self._contract.sample)
-        for _, pane in sorted(segments.items()):
-            overall.merge(pane)
+        if len(segments) == 1 and () in segments:
+            overall = segments[()]
+        else:
+            overall = Pane.empty(reference, self._contract.sample)
+            for _, pane in sorted(segments.items()):
+                overall.merge(pane)
         overall.merge(self._overdue)
         self._overdue = Pane.empty(None, 0)
         self._closed_to = end
+        self._topics |= slot.topics
         self._windows.add(start, (), overall)
         for segment, pane in sorted(segments.items()):
             if segment:
@@ -199,9 +207,7 @@ class Model:
             findings += self._detect(start, end, overall, reference)
         self._report(findings, end, out)
 
-    def _detect(
-        self, start: int, end: int, overall: Pane, reference: Reference
-    ) -> list[Finding]:
+    def _detect(self, start: int, end: int, overall: Pane, reference: Reference) -> list[Finding]:
         if self._reference is not reference:
             self._reference = reference
             self._detectors = build(self._contract, reference)
@@ -228,10 +234,14 @@ class Model:
         self._warmup = WarmUp(self.name, self._contract.slot, self._contract.reference.events)
 
     def on_silence(self, until: int) -> Output:
-        """Report that event time has reached `until` (microseconds) without events."""
+        """Report that event time has reached `until` (microseconds) without events.
+
+        What is published names the moment at which the silence became one, not `until`: how far
+        time had come when somebody looked must not show.
+        """
         out = Output()
-        findings = self._liveness.on_time(until)
-        self._report(findings, until, out)
+        for finding in self._liveness.on_time(until):
+            self._report([finding], finding.detected_at, out)
         return out
 
     def _report(self, findings: Sequence[Finding], now: int, out: Output) -> None:
@@ -262,7 +272,7 @@ class Model:
                 source: [start, sorted(seen)] for source, (start, seen) in self._progress.items()
             },
             "open": [
-                [start, _encoded(slot.panes)]
+                [start, _encoded(slot.panes), sorted(slot.topics)]
                 for start, slot in sorted(self._open.items())
             ],
             "recent": [[start, _encoded({((), ""): pane})] for start, pane in self._recent],
@@ -304,9 +314,12 @@ class Model:
             for source, (start, seen) in state["progress"].items()
         }
         self._open = {
-            start: _OpenSlot(self._decoded(panes)) for start, panes in state["open"]
+            start: _OpenSlot(self._decoded(panes), set(topics))
+            for start, panes, topics in state["open"]
         }
-        self._recent.extend((start, self._decoded(panes)[(), ""]) for start, panes in state["recent"])
+        self._recent.extend(
+            (start, self._decoded(panes)[(), ""]) for start, panes in state["recent"]
+        )
         self._windows.restore(state["windows"], find)
         self._warmup.restore(state["warmup"])
         self._liveness.restore(state["liveness"])
@@ -342,9 +355,7 @@ def _encoded(panes: dict[tuple[Segment, str], Pane]) -> list[Any]:
             [list(pair) for pair in segment],
             on,
             orjson.loads(
-                orjson.dumps(
-                    encode_statistics(pane, pane.raw), option=orjson.OPT_SERIALIZE_NUMPY
-                )
+                orjson.dumps(encode_statistics(pane, pane.raw), option=orjson.OPT_SERIALIZE_NUMPY)
             ),
         ]
         for (segment, on), pane in sorted(panes.items(), key=lambda item: item[0])

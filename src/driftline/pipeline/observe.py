@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftline.events.codec import Decoder
+from driftline.events.record import UNATTRIBUTED
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.grouping import Group, group_rows
 from driftline.pipeline.marks import FOREVER, NEVER, encode_mark
@@ -72,7 +73,7 @@ class Observe:
         `skipped` and touch nothing.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of
+    def __init__(
         self,
         source: Source,
         spec: InputSpec,
@@ -86,7 +87,9 @@ class Observe:
         self.source = source
         self._book = book
         self._references = references
-        self._decoder = Decoder(spec, source, Layouts(book, references, reject_unknown=reject_unknown))
+        self._decoder = Decoder(
+            spec, source, Layouts(book, references, reject_unknown=reject_unknown)
+        )
         start = start or Checkpoint(0)
         self._mark = start.mark
         self._position = start.offset
@@ -268,7 +271,7 @@ class Observe:
         seen.add(group.segment)
         return group.segment
 
-    def _held(  # noqa: PLR0913 - a pane's key and the rows that need it
+    def _held(
         self,
         model: str,
         segment: Segment,
@@ -338,7 +341,7 @@ class Observe:
 
 def topic_model(source: Source) -> str:
     """Name under which a source's unattributable dead letters are counted."""
-    return f"topic:{source.topic}"
+    return f"{UNATTRIBUTED}{source.topic}"
 
 
 def _raw_rows(source: Source, frame: Frame, rows: npt.NDArray[np.int64]) -> RawRows:

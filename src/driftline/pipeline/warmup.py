@@ -76,7 +76,6 @@ class WarmUp:
             for start, segment, raw in self._held
         ]
 
-
     def restore(self, state: list[Any]) -> None:
         """Take up what `snapshot` gave."""
         self._held = [

@@ -1,8 +1,9 @@
 """Statistics that merge exactly: panes, windows and references.
 
 A *pane* summarises one slot of one source partition. All it holds is integer counts, sums in fixed
-point, minima, maxima and a bottom-k sample, so panes merge in any order to the same bits. A *window*
-is panes merged over partitions and slots. The *reference* fixes the bins and says what is normal.
+point, minima, maxima and a bottom-k sample, so panes merge in any order to the same bits. A
+*window* is panes merged over partitions and slots. The *reference* fixes the bins and says what is
+normal.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from driftline.stats.column import OTHER, Column, build_column
 from driftline.stats.fold import Folded, bin_raw, fold, is_prediction_column
 from driftline.stats.pane import Pane, PaneKey
 from driftline.stats.raw import RawRows
-from driftline.stats.reference import ABSENT, Reference, ReferenceError, infer_kind
+from driftline.stats.reference import ABSENT, BadReferenceError, Reference, infer_kind
 from driftline.stats.sample import Sample
 from driftline.stats.window import Windows
 from driftline.stats.wire import (
@@ -27,6 +28,7 @@ from driftline.stats.wire import (
 __all__ = [
     "ABSENT",
     "OTHER",
+    "BadReferenceError",
     "Column",
     "Folded",
     "Pane",
@@ -34,7 +36,6 @@ __all__ = [
     "PaneMessage",
     "RawRows",
     "Reference",
-    "ReferenceError",
     "Sample",
     "UnknownReferenceError",
     "Windows",

@@ -46,7 +46,7 @@ class Column:
     mean, sd, median, minimum, maximum
         Of the reference's finite values, in the feature's own units; NaN for categoricals.
     center, unit
-        Fixed point: a value x is carried as ``rint((x - center) / unit)``; ``unit`` is a power of two.
+        Fixed point: a value x is carried as ``rint((x - center) / unit)``, `unit` a power of two.
     """
 
     name: str
@@ -163,7 +163,9 @@ def build_column(name: str, kind: Kind, values: Sequence[Any]) -> Column:
         present = [str(v) for v in values if v is not None]
         found, tally = np.unique(np.array(present, dtype=object), return_counts=True)
         # By falling frequency, then by name: the same levels in the same order however they came.
-        levels = [str(found[i]) for i in sorted(range(found.size), key=lambda i: (-tally[i], found[i]))]
+        levels = [
+            str(found[i]) for i in sorted(range(found.size), key=lambda i: (-tally[i], found[i]))
+        ]
     is_open = len(levels) > MAX_CATEGORIES
     if is_open:
         levels = [*levels[: MAX_CATEGORIES - 1], OTHER]

@@ -68,7 +68,9 @@ def fixed_point_sums(
 _FLOAT_ROWS = 2**15
 
 
-def _reduce(matrix: npt.NDArray[np.float64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _reduce(
+    matrix: npt.NDArray[np.float64], starts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     if starts.size == 1 and matrix.shape[0] <= _FLOAT_ROWS:
         return matrix.sum(axis=0, keepdims=True).astype(np.int64)
     if matrix.shape[0] <= _FLOAT_ROWS:
@@ -95,6 +97,6 @@ def mean_and_sd(
     high, low, hh, hl, ll = (int(s) for s in sums)
     total = (high << SPLIT_BITS) + low
     squares = (hh << (2 * SPLIT_BITS)) + (hl << (SPLIT_BITS + 1)) + ll
-    mean = center + (total / count) * unit
+    step = float(unit)
     spread = squares * count - total * total
-    return mean, (max(spread, 0) ** 0.5 / count) * unit
+    return float(center) + (total / count) * step, (max(spread, 0) ** 0.5 / count) * step

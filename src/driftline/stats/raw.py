@@ -41,7 +41,7 @@ class RawRows:
 
 
 def joined(blocks: Sequence[RawRows]) -> RawRows:
-    """Join the blocks of one source and kind, in order: the result does not show how they were cut."""
+    """Join the blocks of one source and kind, in order; the result does not show the cuts."""
     first = blocks[0]
     if len(blocks) == 1:
         return first

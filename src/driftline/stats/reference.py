@@ -29,7 +29,7 @@ ABSENT = ...
 """Stands in a column for a row that says nothing of it, neither a value nor that it is missing."""
 
 
-class ReferenceError(DriftlineError):  # noqa: A001 - the field's word; nobody catches the builtin here
+class BadReferenceError(DriftlineError):
     """A reference cannot be built or read. Operator action: see the message; build it anew."""
 
 
@@ -83,7 +83,7 @@ class Reference:
 
         Raises
         ------
-        ReferenceError
+        BadReferenceError
             No rows, or no column that holds a value.
         """
         built: list[Column] = []
@@ -105,8 +105,8 @@ class Reference:
             if own is not None:
                 slots.append(own)
         if not built:
-            msg = f"reference of {model}: expected rows with at least one column of values, got {rows} rows"
-            raise ReferenceError(msg)
+            msg = f"reference of {model}: expected rows that hold values, got {rows} rows"
+            raise BadReferenceError(msg)
         variability = Variability.none(len(built))
         if ts is not None and slot > 0:
             variability = measure_variability(built, codes, slots)
@@ -124,8 +124,10 @@ class Reference:
 
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
-        """Where each column's counts start in a pane's flat counts, int64 of shape (columns + 1,)."""
-        return np.concatenate([[0], np.cumsum([c.counts.size for c in self.columns])]).astype(np.int64)
+        """Where each column's counts start in a pane's counts, int64 of shape (columns + 1,)."""
+        return np.concatenate([[0], np.cumsum([c.counts.size for c in self.columns])]).astype(
+            np.int64
+        )
 
     @cached_property
     def numeric(self) -> npt.NDArray[np.int64]:
@@ -230,14 +232,14 @@ class Reference:
 
         Raises
         ------
-        ReferenceError
+        BadReferenceError
             Not a reference, or one of another format.
         """
         try:
             raw = orjson.loads(data)
             if raw["format"] != FORMAT:
                 msg = f"reference: expected format {FORMAT}, got {raw['format']!r}"
-                raise ReferenceError(msg)
+                raise BadReferenceError(msg)
             columns = tuple(_column(c) for c in raw["columns"])
             return cls(
                 raw["model"],
@@ -248,8 +250,10 @@ class Reference:
                 np.array(raw["tau"], dtype=np.float64),
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            msg = f"reference: expected the JSON of a reference, got {type(error).__name__}: {error}"
-            raise ReferenceError(msg) from error
+            msg = (
+                f"reference: expected the JSON of a reference, got {type(error).__name__}: {error}"
+            )
+            raise BadReferenceError(msg) from error
 
 
 def _column(raw: dict[str, Any]) -> Column:

@@ -72,7 +72,7 @@ class Sample:
         """True while every row seen is held."""
         return self.rows == self.seen
 
-    def add(  # noqa: PLR0913 - one argument a column
+    def add(
         self,
         key: npt.NDArray[np.uint64],
         ts: npt.NDArray[np.int64],

@@ -13,6 +13,7 @@ from driftline.stats.spans import spans_of, stack_spans
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from driftline.stats.column import Column
     from driftline.stats.pane import Pane
     from driftline.stats.reference import Reference
 
@@ -108,9 +109,10 @@ class Summariser:
         filled = own[:, :-1].sum(axis=1)
         low = np.where(filled > 0, pane.minimum, np.nan)
         high = np.where(filled > 0, pane.maximum, np.nan)
+        scale = zip(reference.centers.tolist(), reference.units.tolist(), strict=True)
         found = [
-            mean_and_sd(pane.sums[:, j], int(filled[j]), reference.centers[j], reference.units[j])
-            for j in range(at.size)
+            mean_and_sd(pane.sums[:, j], int(filled[j]), center, unit)
+            for j, (center, unit) in enumerate(scale)
         ]
         means = np.array([np.nan if mean is None else mean for mean, _ in found])
         below, _ = distance.split_unseen(own[:, -2], self._spans, low, high)
@@ -158,3 +160,15 @@ def _exact(values: npt.NDArray[np.float64]) -> list[float | None]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
+
+
+def column_quantiles(column: Column) -> dict[str, float]:
+    """Return the quantiles of a numeric column's own reference rows, by probability."""
+    found = distance.quantiles(
+        column.counts,
+        spans_of(column.edges, column.counts),
+        np.array(column.minimum),
+        np.array(column.maximum),
+        _P,
+    )
+    return dict(zip(PROBABILITIES, found.tolist(), strict=True))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["RESERVED", "Table", "TableError", "csv_header", "read_table"]
+__all__ = ["RESERVED", "Table", "TableError", "csv_header", "read_table", "table_from_events"]
 
 FEATURES = "features."
 TIMES = ("ts", "timestamp")
@@ -79,7 +79,7 @@ def read_table(path: str | Path) -> Table:
         msg = f"{path}: no such file"
         raise UsageError(msg)
     if path.name.endswith((".jsonl", ".jsonl.gz")):
-        return _from_events(path, _json_rows(path))
+        return table_from_events(_json_rows(path), path)
     if path.suffix == ".parquet":
         columns = _parquet_columns(path)
     elif path.suffix == ".csv":
@@ -172,8 +172,22 @@ def _json_rows(path: Path) -> Iterable[dict[str, Any]]:
                 yield event
 
 
-def _from_events(path: Path, rows: Iterable[dict[str, Any]]) -> Table:
-    """Turn JSON objects into columns; rows without a field are missing there."""
+def table_from_events(rows: Iterable[dict[str, Any]], name: str | Path) -> Table:
+    """Turn events into columns; predictions and features count, the other types are skipped.
+
+    Parameters
+    ----------
+    rows
+        Decoded JSON objects; without a field ``type`` they are predictions. A field that a row does
+        not have is missing there.
+    name
+        What to call them in an error.
+
+    Raises
+    ------
+    TableError
+        A time in them is none.
+    """
     columns: dict[str, list[Any]] = {}
     count = 0
     for row in rows:
@@ -182,21 +196,21 @@ def _from_events(path: Path, rows: Iterable[dict[str, Any]]) -> Table:
         flat = dict(row)
         features = flat.pop("features", None)
         if isinstance(features, dict):
-            flat |= {FEATURES + name: value for name, value in features.items()}
+            flat |= {FEATURES + feature: value for feature, value in features.items()}
         classes = flat.get("prediction")
         if isinstance(classes, dict):
-            flat["prediction"] = max(sorted(classes), key=lambda name: classes[name] or 0.0)
-        for name, value in flat.items():
-            column = columns.setdefault(name, [])
+            flat["prediction"] = max(sorted(classes), key=lambda label: classes[label] or 0.0)
+        for field, value in flat.items():
+            column = columns.setdefault(field, [])
             column.extend([None] * (count - len(column)))
             column.append(value)
         count += 1
     for column in columns.values():
         column.extend([None] * (count - len(column)))
-    return _from_columns(path, columns)
+    return _from_columns(name, columns)
 
 
-def _from_columns(path: Path, columns: dict[str, list[Any]]) -> Table:
+def _from_columns(path: str | Path, columns: dict[str, list[Any]]) -> Table:
     time = next((name for name in TIMES if name in columns), None)
     ts = _times(path, columns[time]) if time else None
     if any(name.startswith(FEATURES) for name in columns):
@@ -217,7 +231,7 @@ def _feature(name: str) -> str:
     return name if own else bare
 
 
-def _times(path: Path, values: list[Any]) -> npt.NDArray[np.int64]:
+def _times(path: str | Path, values: list[Any]) -> npt.NDArray[np.int64]:
     us, faulty = parse_ts_column(values)
     if faulty:
         row = faulty[0]

@@ -77,7 +77,7 @@ def _overdispersion(table: npt.NDArray[np.float64]) -> float:
         return 0.0
     share = table.sum(axis=0) / table.sum()
     used = share > 0
-    if used.sum() < 2:  # noqa: PLR2004 - one bin has no freedom
+    if used.sum() < 2:
         return 0.0
     expected = rows[:, None] * share[used]
     pearson = ((table[:, used] - expected) ** 2 / expected).sum(axis=1) / (used.sum() - 1)
@@ -111,5 +111,5 @@ def _integrated(series: npt.NDArray[np.float64]) -> float:
     acf /= acf[0]
     small = np.flatnonzero(acf < 2 / size**0.5)
     last = int(small[0]) if small.size else lags + 1
-    # FFTs differ in the last bits between builds; six digits are far more than the estimate is worth.
+    # FFTs differ in the last bits between builds; six digits are more than the estimate is worth.
     return round(max(1.0, float(1 + 2 * acf[1:last].sum())), 6)

@@ -215,7 +215,7 @@ def decode_statistics(
 
 
 def _big(sums: npt.NDArray[Any]) -> list[list[str]]:
-    # A long window's sums may leave int64, and JSON readers differ beyond 2**53: write them as text.
+    # A long window's sums may leave int64, where JSON readers differ: write them as text.
     return [[str(value) for value in row] for row in sums]
 
 
