@@ -1,0 +1,42 @@
+"""Detectors: what watches the panes and says that something has changed.
+
+A *detector* is shown a model's merged pane once a slot and answers with *findings*: evidence that
+crossed its threshold, with the size of the change and where it began, and later that it has gone
+away. `evidence`, the default, bets on many kinds of change of every column at once; river's
+detectors step on sampled values; `schema` counts what is certain. They are built from a contract by
+`build`, and share its budget of false pages. `Liveness` judges silence and volume.
+"""
+
+from __future__ import annotations
+
+from driftline.detect.budget import budget_slots, split
+from driftline.detect.errors import ParameterError, StateError
+from driftline.detect.evidence import Evidence
+from driftline.detect.law import Tolerances
+from driftline.detect.liveness import Liveness
+from driftline.detect.protocol import Detector, Finding, FindingKind, Severity, Slot
+from driftline.detect.registry import CERTAIN, STATISTICAL, build
+from driftline.detect.river_adapter import RiverDetector
+from driftline.detect.river_table import RIVER
+from driftline.detect.schema import Schema
+
+__all__ = [
+    "CERTAIN",
+    "RIVER",
+    "STATISTICAL",
+    "Detector",
+    "Evidence",
+    "Finding",
+    "FindingKind",
+    "Liveness",
+    "ParameterError",
+    "RiverDetector",
+    "Schema",
+    "Severity",
+    "Slot",
+    "StateError",
+    "Tolerances",
+    "budget_slots",
+    "build",
+    "split",
+]

@@ -1,0 +1,167 @@
+"""Which bets are placed on each column: the fixed ones, laid out as one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from driftline.detect.betting import Floats, inside_margin
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from driftline.detect.law import Laws
+    from driftline.stats import Column
+
+Aspect = Literal["missing", "unseen", "values"]
+
+SHIFTS = (0.25, 0.5, 1.0, 2.0)
+"""Location bets, both ways, in reference standard deviations on the normal-score scale."""
+SPREADS = (1.2, 1.5, 2.2, 0.8, 0.5)
+"""Spread bets: factors on the standard deviation, on the same scale."""
+RATES_UP = (0.01, 0.04, 0.2, 0.8)
+"""Missing and unseen bets: this share of what was present (or seen) goes away."""
+RATES_DOWN = (0.5, 0.05)
+"""Missing bets downwards: factors on the rate."""
+LEVELS = 4
+"""Most frequent levels of a categorical that have bets of their own, odds doubled and halved."""
+
+_INTERIOR = 2 * len(SHIFTS) + len(SPREADS)
+LEARNT = 3
+"""Bets learnt from earlier slots; they stand last and have no row in the table."""
+
+MISSING = slice(0, len(RATES_UP) + len(RATES_DOWN))
+UNSEEN = slice(MISSING.stop, MISSING.stop + len(RATES_UP))
+FIXED = slice(UNSEEN.stop, UNSEEN.stop + _INTERIOR)
+LEARN = slice(FIXED.stop, FIXED.stop + LEARNT)
+TABLE = FIXED.stop
+BETS = LEARN.stop
+
+SHARE = {"missing": 0.2, "unseen": 0.15, "fixed": 0.4, "learnt": 0.25}
+"""How a column's stake is split over groups of bets; what a column cannot use goes to the rest."""
+
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The bets of all columns.
+
+    Attributes
+    ----------
+    pays
+        log(q / p*) of each cell, float64 of shape (columns, TABLE, width).
+    active
+        Which bets are made, bool of shape (columns, BETS).
+    log_weight
+        Logarithm of each bet's share of its column's stake, float64 of shape (columns, BETS).
+    """
+
+    pays: Floats
+    active: npt.NDArray[np.bool_]
+    log_weight: Floats
+
+
+def place_bets(laws: Laws, aspects: Collection[Aspect]) -> Table:
+    """Return the bets for a reference, restricted to some aspects of it."""
+    columns, width = laws.interior.shape[0], laws.interior.shape[1] + 2
+    pays = np.zeros((columns, TABLE, width))
+    active = np.zeros((columns, BETS), dtype=np.bool_)
+    weight = np.zeros((columns, BETS))
+    for i, column in enumerate(laws.columns):
+        if "missing" in aspects:
+            _missing(laws, i, pays[i, MISSING], active[i, MISSING])
+        if "unseen" in aspects and laws.judges_unseen[i]:
+            for k, share in enumerate(RATES_UP, UNSEEN.start):
+                q = laws.unseen_up[i] + (1 - laws.unseen_up[i]) * share
+                pays[i, k, :-2] = np.log((1 - q) / (1 - laws.unseen_up[i]))
+                pays[i, k, -2] = np.log(q / laws.unseen_up[i])
+                active[i, k] = laws.unseen_up[i] < 0.5
+        if "values" in aspects and column.bins > 1:
+            _interior(laws, i, pays[i, FIXED], active[i, FIXED])
+            active[i, LEARN] = True
+        for name, group in (
+            ("missing", MISSING),
+            ("unseen", UNSEEN),
+            ("fixed", FIXED),
+            ("learnt", LEARN),
+        ):
+            made = int(active[i, group].sum())
+            if made:
+                weight[i, group] = np.where(active[i, group], SHARE[name] / made, 0.0)
+        total = weight[i].sum()
+        weight[i] /= total if total else 1.0
+    pays[~active[:, :TABLE]] = 0.0
+    with np.errstate(divide="ignore"):
+        return Table(pays, active, np.log(weight))
+
+
+def _missing(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -> None:
+    up, down = laws.missing_up[i], laws.missing_down[i]
+    for k, share in enumerate(RATES_UP):
+        q = up + (1 - up) * share
+        pays[k, :-1] = np.log((1 - q) / (1 - up))
+        pays[k, -1] = np.log(q / up)
+        active[k] = up < 0.98
+    for k, factor in enumerate(RATES_DOWN, len(RATES_UP)):
+        if down > 0.005:
+            q = down * factor
+            pays[k, :-1] = np.log((1 - q) / (1 - down))
+            pays[k, -1] = np.log(q / down)
+            active[k] = True
+
+
+def _interior(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -> None:
+    column = laws.columns[i]
+    p = laws.interior[i, : column.bins]
+    tilts = _ordered(laws, i) if column.kind == "numeric" else _levels(column, p)
+    q = np.array([tilt for tilt, _ in tilts])
+    margin = np.full(len(tilts), laws.margin_fixed[i])
+    ratio, made = inside_margin(np.broadcast_to(p, q.shape), q, margin)
+    count = len(tilts)
+    pays[:count, : column.bins] = ratio
+    active[:count] = made
+    if column.kind != "numeric":
+        return
+    up = laws.unseen_up[i]
+    for k, (_, beyond) in enumerate(tilts):
+        # A shift carries values over the reference's edge too; a bet on it says so for both.
+        if made[k] and beyond > 1.5 * up:
+            pays[k, : column.bins] += np.log((1 - beyond) / (1 - up))
+            pays[k, -2] += np.log(beyond / up)
+
+
+def _ordered(laws: Laws, i: int) -> list[tuple[Floats, float]]:
+    """Laws of a shifted or stretched feature, exact where its normal scores are normal."""
+    bins = laws.columns[i].bins
+    cuts = laws.score_edges[i, : bins + 1]
+    far = laws.farthest[i]
+    out = []
+    for size in SHIFTS:
+        for shift in (size, -size):
+            cdf = np.array([_NORMAL.cdf(float(c) - shift) for c in cuts])
+            out.append((np.diff(cdf), _NORMAL.cdf(shift - far) + _NORMAL.cdf(-shift - far)))
+    for factor in SPREADS:
+        cdf = np.array([_NORMAL.cdf(float(c) / factor) for c in cuts])
+        out.append((np.diff(cdf), 2 * _NORMAL.cdf(-far / factor)))
+    return out
+
+
+def _levels(column: Column, p: Floats) -> list[tuple[Floats, float]]:
+    order = np.argsort(-p, kind="stable")
+    out = []
+    for level in order[: min(LEVELS, column.bins - 1)]:
+        for odds in (2.0, 0.5):
+            q = p.copy()
+            q[level] *= odds
+            out.append((q / q.sum(), 0.0))
+    # Towards the frequent levels, and towards the rare ones.
+    rank = (np.argsort(np.argsort(-p, kind="stable"), kind="stable") + 0.5) / p.size - 0.5
+    for slope in (1.0, -1.0, 2.0, -2.0):
+        q = p * np.exp(slope * rank)
+        out.append((q / q.sum(), 0.0))
+    return out

@@ -1,0 +1,48 @@
+"""The budget of false pages, as mean run lengths of the detectors that may break it.
+
+The rule: what is certain (schema, silence, a promised rate) costs nothing. Of the budget,
+`evidence` takes half when it stands beside other statistical detectors, and these share the other
+half alike; a detector that stands alone takes all of it. A detector with the share s of a budget of
+one false page in A slots works with a mean time to a false alarm of A / s slots, over all features.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftline.contract import Contract
+
+EVIDENCE_SHARE = 0.5
+LEAST_SLOTS = 10.0
+"""A shorter mean run than this is no detector; budgets looser than it are read as this."""
+
+
+def budget_slots(contract: Contract) -> float:
+    """Return the promised mean time between false pages of a model, in slots."""
+    allowed = contract.budget.false_pages
+    return max(LEAST_SLOTS, allowed.per / max(allowed.count, 1e-12) / contract.slot)
+
+
+def split(names: Sequence[str], slots: float) -> dict[str, float]:
+    """Split a budget over statistical detectors.
+
+    Parameters
+    ----------
+    names
+        The statistical detectors of one model, each once.
+    slots
+        Mean run length promised for all of them together, in slots.
+
+    Returns
+    -------
+    Mean run length for each name; the sum of their inverses is the inverse of `slots`.
+    """
+    if not names:
+        return {}
+    if "evidence" not in names or len(names) == 1:
+        return {name: slots * len(names) for name in names}
+    rest = (1 - EVIDENCE_SHARE) / (len(names) - 1)
+    return {name: slots / (EVIDENCE_SHARE if name == "evidence" else rest) for name in names}

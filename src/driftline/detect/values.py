@@ -1,0 +1,75 @@
+"""What a detector that reads values is fed: raw, standardised, ranked, or as an indicator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from driftline.detect.betting import Floats
+    from driftline.stats import Column
+
+Values = Literal["raw", "standard", "rank", "error"]
+
+TAIL = 0.05
+"""Share of the reference on either side that counts as an error: outside its central 90 %."""
+
+
+class Feed:
+    """Maps one column's sampled values to what its detector steps on.
+
+    Parameters
+    ----------
+    column
+        The reference's column.
+    values
+        ``raw``: the number as it came (a categorical's: the code of its bin). ``standard``:
+        reference standard deviations from the reference mean. ``rank``: share of the reference
+        below the value, in [0, 1]. ``error``: 1 outside the reference's central 90 %, else 0; a
+        column that holds two values is fed as 0 and 1 as it is. Categoricals have no numbers: their
+        levels stand for their mid-rank by falling frequency, a level never seen for 1.
+    """
+
+    def __init__(self, column: Column, values: Values) -> None:
+        self._column = column
+        self._values = values
+        inside = column.counts[: column.bins].astype(np.float64)
+        mass = inside / max(1.0, float(inside.sum()))
+        self._below = np.concatenate([[0.0], np.cumsum(mass)])
+        self._mass = mass
+        # A constant column has no spread: its own magnitude is the only scale there is.
+        self._scale = column.sd if column.sd > 0 else max(abs(column.median), 1.0)
+        self._two = (column.numeric and column.bins == 2) or column.kind == "boolean"
+
+    def __call__(self, sample: Floats) -> Floats:
+        """Return what to feed for finite values of the sample, shape (k,)."""
+        if self._values == "raw":
+            return sample
+        if self._values == "standard" and self._column.numeric:
+            return (sample - self._column.mean) / self._scale
+        if self._values == "error" and self._two:
+            if self._column.numeric:
+                return (self._column.bin_numbers(sample) != 0).astype(np.float64)
+            return sample
+        rank = self._rank(sample)
+        if self._values == "error":
+            outside = (rank < TAIL) | (rank > 1 - TAIL)
+            return outside.astype(np.float64)
+        return rank
+
+    def _rank(self, sample: Floats) -> Floats:
+        column = self._column
+        if column.kind == "boolean":
+            return sample
+        if not column.numeric:
+            codes = sample.astype(np.int64)
+            return np.append(self._below[:-1] + self._mass / 2, 1.0)[np.minimum(codes, column.bins)]
+        at = np.clip(np.searchsorted(column.edges, sample, side="right") - 1, 0, column.bins - 1)
+        low, high = column.edges[at], column.edges[at + 1]
+        with np.errstate(over="ignore"):
+            into = np.clip((sample - low) / np.maximum(high - low, 1e-300), 0.0, 1.0)
+        rank = self._below[at] + into * self._mass[at]
+        # Beyond the extremes everything is as rare as can be.
+        rank = np.where(sample < column.minimum, 0.0, np.where(sample > column.maximum, 1.0, rank))
+        return np.asarray(np.clip(rank, 0.0, 1.0))
