@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.contract import Contract
-    from driftline.detect.protocol import Severity, Slot
+    from driftline.detect.protocol import Slot
     from driftline.stats import Reference
 
 FORMAT = 1
 CONFIRM_ROWS = 2_000
-"""Rows after a detection in which its effect must show itself, or the detection stays a notice."""
+"""Rows after a detection in which its effect must show itself, or nobody is told of it."""
 MAX_DETECTIONS = 64
 """Detections kept for one finding; those after it are counted, not listed."""
 LEAST_UNSEEN = 5
 LARGEST = 1e100
 """Values beyond this are not fed: their squares overflow and blind a detector for good."""
 
-IDLE, PENDING, NOTICE, PAGE = 0, 1, 2, 3
+IDLE, PENDING, RAISED = 0, 1, 2
 
 
 class RiverDetector:
@@ -50,8 +50,8 @@ class RiverDetector:
     Only finite values are fed. With complete samples and ``values: raw`` the detections are those
     of river by hand, at the same events. A detection pages when the counts since the change that it
     points at differ from the reference by the tolerance or more, and by so much more than chance
-    that the budget is kept; it is a notice when that has not shown itself within `CONFIRM_ROWS`
-    rows. While a finding is open, further detections of the column are listed in its clearing.
+    that the budget is kept. When that has not shown itself within `CONFIRM_ROWS` rows it is no
+    finding; like detections while a finding is open, it is listed in the column's next one.
 
     Parameters
     ----------
@@ -174,8 +174,7 @@ class RiverDetector:
             )
         else:
             self._more[column] += 1
-        if self._phase[column] in {IDLE, NOTICE}:
-            # A notice may yet become a page: every new detection is judged again.
+        if self._phase[column] == IDLE:
             self._phase[column] = PENDING
             self._waited[column] = 0
             kept = _kept(self._detectors[column])
@@ -205,11 +204,11 @@ class RiverDetector:
         findings = []
         for k, column in enumerate(pending.tolist()):
             late = self._waited[column] >= CONFIRM_ROWS * max(1.0, inflation[k])
-            if not worth[k] and not late:
+            if not worth[k]:
+                if late:  # significant, but a trifle; it stays listed for the next finding
+                    self._phase[column] = IDLE
                 continue
-            self._phase[column] = PAGE if worth[k] else NOTICE
-            if late and not worth[k] and self._watch.open[column, VALUES]:
-                continue  # noticed already, and still no more than that
+            self._phase[column] = RAISED
             starts, held = self._recent.buckets(column)
             law = values_law(self._laws, column)
             since = likeliest_start(starts, held[:, :-1], law, int(self._change[column]))
@@ -245,7 +244,6 @@ class RiverDetector:
     ) -> Finding:
         about = self._reference.columns[column]
         told = tell(about, effects, self._scale.tolerance[column])
-        severity: Severity = "page" if self._phase[column] == PAGE else "notice"
         counts = np.concatenate([padded[: about.bins], padded[-2:]])
         text = describe(about, told.aspect, counts) or "no difference"
         listed, self._detections[column] = self._detections[column], []
@@ -256,7 +254,7 @@ class RiverDetector:
             feature=about.name,
             kind="drift",
             detector=self.name,
-            severity=severity,
+            severity="page",
             change_point=int(change_point),
             detected_at=slot.end,
             effect=plain(told.effect),

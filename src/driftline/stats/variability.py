@@ -48,9 +48,11 @@ def measure_variability(
 
     Notes
     -----
-    Overdispersion by the method of moments from Pearson's statistic of each slot against the pooled
-    probabilities. Correlation as integrated autocorrelation time of the slots' mean rank and of its
-    spread, summed up to the first lag that noise explains (Geyer 1992, initial positive sequence).
+    Overdispersion by the method of moments: from Pearson's statistic of each slot against the
+    pooled probabilities, and along the directions in which slots mostly differ (location, spread,
+    missing), whichever is larger. Correlation as integrated autocorrelation time of the slots' mean
+    scores in those directions, summed up to the first lag that noise explains (Geyer 1992, initial
+    positive sequence).
     """
     rho = np.zeros(len(columns))
     tau = np.ones(len(columns))
@@ -64,39 +66,65 @@ def measure_variability(
         width = column.counts.size
         # Slots x bins may be large for sparse rows; one column at a time keeps it bounded.
         table = np.bincount(position * width + code, minlength=slots * width).reshape(slots, width)
-        rho[i] = _overdispersion(table.astype(np.float64))
-        tau[i] = _correlation_time(table.astype(np.float64))
+        rho[i], tau[i] = _measure(table.astype(np.float64))
     return Variability(most, rho, tau)
 
 
-def _overdispersion(table: npt.NDArray[np.float64]) -> float:
+def _measure(table: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return overdispersion and correlation time of one column's counts by slot."""
+    seen = table[:, :-1].sum(axis=0)
+    if seen.sum() == 0:
+        return 0.0, 1.0
+    rank = (np.cumsum(seen) - seen / 2) / seen.sum()
+    bend = np.abs(rank - 0.5)
+    none = np.zeros(rank.size)
+    scores = [
+        np.append(rank, 0.5),
+        np.append(bend, (bend * seen).sum() / seen.sum()),
+        np.append(none, 1.0),
+    ]
     rows = table.sum(axis=1)
-    table = table[rows > 1]
-    rows = rows[rows > 1]
-    if rows.size < MIN_SLOTS:
-        return 0.0
+    means = [(table @ score) / rows for score in scores]
+    times = [_integrated(mean) for mean in means]
+    several = table[rows > 1]
+    if several.shape[0] < MIN_SLOTS:
+        return 0.0, max(times)
+    found = [_pearson(several)]
+    for score, tau in zip(scores, times, strict=True):
+        found.append(_along(several, score, tau))
+    spare = max(1.0, float(several.sum(axis=1).mean()) - 1)
+    return float(np.clip(max(found) / spare, 0.0, 0.95)), max(times)
+
+
+def _pearson(table: npt.NDArray[np.float64]) -> float:
+    """Excess of the slots' dispersion over independent draws, in all directions alike."""
+    rows = table.sum(axis=1)
     share = table.sum(axis=0) / table.sum()
     used = share > 0
-    if used.sum() < 2:
+    freedom = int(used.sum()) - 1
+    if freedom < 1:
         return 0.0
     expected = rows[:, None] * share[used]
-    pearson = ((table[:, used] - expected) ** 2 / expected).sum(axis=1) / (used.sum() - 1)
+    pearson = ((table[:, used] - expected) ** 2 / expected).sum(axis=1) / freedom
     # Under independence the mean of `pearson` is 1 with this standard error: below it is noise.
-    excess = float(pearson.mean()) - 1 - 2 * float(pearson.std()) / rows.size**0.5
-    return float(np.clip(excess / max(1.0, float(rows.mean()) - 1), 0.0, 0.95))
+    return float(pearson.mean()) - 1 - 2 * float(pearson.std()) / rows.size**0.5
 
 
-def _correlation_time(table: npt.NDArray[np.float64]) -> float:
+def _along(table: npt.NDArray[np.float64], score: npt.NDArray[np.float64], tau: float) -> float:
+    """Excess dispersion of the slots' mean score.
+
+    Slots mostly differ in one direction (all values a little higher); over all bins that is thinned
+    out, and the bets that look in that direction would meet more than they were told of.
+    """
     rows = table.sum(axis=1)
-    seen = table[:, :-1]
-    mass = seen.sum(axis=0)
-    if mass.sum() == 0:
-        return 1.0
-    rank = (np.cumsum(mass) - mass / 2) / mass.sum()
-    bends = np.abs(rank - 0.5)
-    absent = np.zeros(table.shape[1] - 1)
-    scores = [np.append(rank, 0.5), np.append(bends, bends.mean()), np.append(absent, 1.0)]
-    return max(_integrated((table @ score) / rows) for score in scores)
+    share = table.sum(axis=0) / table.sum()
+    mean = float((score * share).sum())
+    variance = float(((score - mean) ** 2 * share).sum())
+    if variance <= 0:
+        return 0.0
+    dispersion = float((rows * ((table @ score) / rows - mean) ** 2).mean()) / variance
+    noise = 2 * (2 * tau / rows.size) ** 0.5
+    return dispersion - 1 if dispersion > 1 + noise else 0.0
 
 
 def _integrated(series: npt.NDArray[np.float64]) -> float:
