@@ -20,7 +20,7 @@ from driftline.detect.recency import Recency
 from driftline.detect.river_state import freeze, thaw, version
 from driftline.detect.river_table import RIVER
 from driftline.detect.state import check, pack, unpack
-from driftline.detect.values import Feed
+from driftline.detect.values import Feeds
 from driftline.detect.watch import VALUES, Watch
 from driftline.detect.wording import describe
 from driftline.events.time import format_ts
@@ -101,7 +101,7 @@ class RiverDetector:
                 given |= planned
         self._family, self._given = family, given
         self._flipped = family.flipped and values != "raw"
-        self._feeds = [Feed(column, values) for column in columns]
+        self._feeds = Feeds(columns, values)
         self._detectors = self._fresh()
         tolerances = Tolerances()
         self._laws = read_laws(reference, contract, tolerances)
@@ -136,8 +136,7 @@ class RiverDetector:
         drift = np.where(self._slot_rows == 0, 1.0, 0.05) * (rows - self._slot_rows)
         self._slot_rows += np.where(seen, drift, 0.0)
         self._recent.add(counts, slot.start, most)
-        for column in range(len(self._detectors)):
-            self._feed(slot, column, rows)
+        self._feed(slot, rows)
         findings: list[Finding] = []
         if self._watch.any:
             findings += self._clear(slot, counts)
@@ -147,24 +146,22 @@ class RiverDetector:
             findings += self._judge(slot, pending)
         return findings
 
-    def _feed(self, slot: Slot, column: int, rows: npt.NDArray[np.int64]) -> None:
-        sample = slot.pane.sample
-        values = sample.values[:, column]
-        finite = np.flatnonzero(np.isfinite(values))
-        if not finite.size:
-            return
-        fed = self._feeds[column](values[finite])
-        if not (np.abs(fed) <= LARGEST).all():
-            keep = np.abs(fed) <= LARGEST
-            fed, finite = fed[keep], finite[keep]
+    def _feed(self, slot: Slot, rows: npt.NDArray[np.int64]) -> None:
+        fed = self._feeds(slot.pane.sample.values)
         if self._flipped:
             fed = 1.0 - fed
-        detector = self._detectors[column]
-        update = detector.update
-        for k, value in enumerate(fed.tolist()):
-            update(value)
-            if detector.drift_detected:
-                self._note(slot, column, int(finite[k]), int(rows[column]) / fed.size)
+        # NaN fails this too: what is missing, or far too large, never reaches river.
+        fine = np.abs(fed) <= LARGEST
+        all_fine = bool(fine.all())
+        for column, detector in enumerate(self._detectors):
+            update = detector.update
+            kept = None if all_fine else np.flatnonzero(fine[:, column])
+            values = fed[:, column] if kept is None else fed[kept, column]
+            for k, value in enumerate(values.tolist()):
+                update(value)
+                if detector.drift_detected:
+                    at = k if kept is None else int(kept[k])
+                    self._note(slot, column, at, int(rows[column]) / values.size)
 
     def _note(self, slot: Slot, column: int, at: int, rows_a_value: float) -> None:
         sample = slot.pane.sample

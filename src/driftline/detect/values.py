@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from driftline.detect.betting import Floats
     from driftline.stats import Column
 
@@ -39,7 +41,7 @@ class Feed:
         self._below = np.concatenate([[0.0], np.cumsum(mass)])
         self._mass = mass
         # A constant column has no spread: its own magnitude is the only scale there is.
-        self._scale = column.sd if column.sd > 0 else max(abs(column.median), 1.0)
+        self.scale = column.sd if column.sd > 0 else max(abs(column.median), 1.0)
         self._two = (column.numeric and column.bins == 2) or column.kind == "boolean"
 
     def __call__(self, sample: Floats) -> Floats:
@@ -47,7 +49,7 @@ class Feed:
         if self._values == "raw":
             return sample
         if self._values == "standard" and self._column.numeric:
-            return (sample - self._column.mean) / self._scale
+            return (sample - self._column.mean) / self.scale
         if self._values == "error" and self._two:
             if self._column.numeric:
                 return (self._column.bin_numbers(sample) != 0).astype(np.float64)
@@ -73,3 +75,30 @@ class Feed:
         # Beyond the extremes everything is as rare as can be.
         rank = np.where(sample < column.minimum, 0.0, np.where(sample > column.maximum, 1.0, rank))
         return np.asarray(np.clip(rank, 0.0, 1.0))
+
+
+class Feeds:
+    """`Feed` of all columns at once: most slots are small, and numpy's calls cost more than they."""
+
+    def __init__(self, columns: Sequence[Column], values: Values) -> None:
+        self._raw = values == "raw"
+        plain = [i for i, c in enumerate(columns) if values == "standard" and c.numeric]
+        self._plain = np.array(plain, dtype=np.int64)
+        scales = [Feed(columns[i], values).scale for i in plain]
+        self._means = np.array([columns[i].mean for i in plain])
+        self._scales = np.array(scales)
+        others = [] if self._raw else sorted(set(range(len(columns))) - set(plain))
+        self._others = [(i, Feed(columns[i], values)) for i in others]
+
+    def __call__(self, sample: Floats) -> Floats:
+        """Map a sample, float64 of shape (k, columns); NaN stays NaN."""
+        fed = sample.copy()
+        if self._plain.size:
+            fed[:, self._plain] = (fed[:, self._plain] - self._means) / self._scales
+        for i, feed in self._others:
+            there = np.isfinite(sample[:, i])
+            if there.all():
+                fed[:, i] = feed(sample[:, i])
+            elif there.any():
+                fed[there, i] = feed(sample[there, i])
+        return fed
