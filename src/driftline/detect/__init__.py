@@ -4,7 +4,8 @@ A *detector* is shown a model's merged pane once a slot and answers with *findin
 crossed its threshold, with the size of the change and where it began, and later that it has gone
 away. `evidence`, the default, bets on many kinds of change of every column at once; river's
 detectors step on sampled values; `schema` counts what is certain. They are built from a contract by
-`build`, and share its budget of false pages. `Liveness` judges silence and volume.
+`build`, and share its budget of false pages. `Liveness` judges silence
+and volume, `Unread` the share of dead letters; neither needs a reference.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from driftline.detect.registry import CERTAIN, STATISTICAL, build
 from driftline.detect.river_adapter import RiverDetector
 from driftline.detect.river_table import RIVER
 from driftline.detect.schema import Schema
+from driftline.detect.unread import Unread
 
 __all__ = [
     "CERTAIN",
@@ -36,6 +38,7 @@ __all__ = [
     "Slot",
     "StateError",
     "Tolerances",
+    "Unread",
     "budget_slots",
     "build",
     "split",

@@ -111,4 +111,4 @@ def build(contract: Contract, reference: Reference) -> list[Detector]:
     names = [name for name in plans if name in STATISTICAL]
     runs = split(names, budget_slots(contract))
     built = [STATISTICAL[name](reference, contract, plans[name], runs[name]) for name in names]
-    return [*built, Schema(reference, contract)]
+    return [*built, Schema(reference)]

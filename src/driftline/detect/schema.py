@@ -1,4 +1,4 @@
-"""The shape of the input: features that vanish, appear or change type, and what cannot be read."""
+"""The shape of the input: features that vanish, appear or change type."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from driftline.detect.errors import StateError
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.state import check, pack, unpack
+from driftline.detect.unread import exceeds
 from driftline.detect.wording import percent
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftline.contract import Contract
     from driftline.detect.protocol import Severity, Slot
     from driftline.stats import Reference
 
@@ -27,10 +27,6 @@ MEMORY_ROWS = 400.0
 """Rows over which shares are taken; a share over a longer stretch notices a fault later."""
 LEAST_ROWS = 20
 """Rows that a feature must have been away, or must have come unexpectedly, before that is said."""
-LEAST_BAD = 5
-"""Bad values, or dead letters, before a share of them means anything."""
-SURE = 3.0
-"""Standard errors by which a share must exceed its limit, so that luck alone seldom does."""
 TYPE_SHARE = 0.05
 """Share of values of the wrong type above which a feature has changed its type."""
 IMPOSSIBLE = 1e-9
@@ -53,18 +49,13 @@ class Schema:
               `LEAST_ROWS` rows; a notice
     type      more than `TYPE_SHARE` of the recent      below half of it
               values are of another type
-    unread    more elements cannot be read than the     below half of it
-              contract allows
     ========= ========================================= ====================================
     """
 
     name = "schema"
 
-    def __init__(self, reference: Reference, contract: Contract) -> None:
+    def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._limit = contract.deadletter_share
-        # Long enough to hold some twenty bad elements at the limit, else the share is all luck.
-        self._dead_memory = max(MEMORY_ROWS, 20 / max(self._limit, 1e-6))
         counts = np.array([c.counts[-1] for c in reference.columns], dtype=np.float64)
         rows = np.array([c.counts.sum() for c in reference.columns], dtype=np.float64)
         self._missing = (counts + 1) / (rows + 2)
@@ -77,9 +68,6 @@ class Schema:
         self._given = np.zeros(size)
         self._wrong_since = np.zeros(size, dtype=np.int64)
         self._changed = np.zeros(size, dtype=np.bool_)
-        self._dead = np.zeros(2)
-        self._dead_since = np.zeros(1, dtype=np.int64)
-        self._unread = np.zeros(1, dtype=np.bool_)
         # name -> [rows, rows of others since it last came, first start, raised]
         self._appeared: dict[str, list[int]] = {}
 
@@ -92,7 +80,6 @@ class Schema:
             *self._vanish(slot, rows, missing),
             *self._retype(slot, rows, missing),
             *self._appear(slot),
-            *self._unreadable(slot),
         ]
 
     def _vanish(
@@ -142,7 +129,7 @@ class Schema:
         self._wrong[self._wrong < 1e-3] = 0.0
         self._given = self._given * kept + given
         share = self._wrong / np.maximum(self._given, 1.0)
-        raised = ~self._changed & _exceeds(self._wrong, self._given, TYPE_SHARE)
+        raised = ~self._changed & exceeds(self._wrong, self._given, TYPE_SHARE)
         cleared = self._changed & (share < TYPE_SHARE / 2)
         for i in np.flatnonzero(raised | cleared).tolist():
             self._changed[i] = bool(raised[i])
@@ -197,32 +184,6 @@ class Schema:
                         severity="notice",
                     )
 
-    def _unreadable(self, slot: Slot) -> Iterable[Finding]:
-        dead, rows = slot.pane.dead, slot.pane.rows
-        if not (dead or self._dead[0]):
-            return
-        if self._dead[0] < 1 and dead:
-            self._dead_since[0] = slot.start
-        self._dead *= math.exp(-(dead + rows) / self._dead_memory)
-        self._dead += (dead, dead + rows)
-        if self._dead[0] < 1e-3:
-            self._dead[0] = 0.0
-        share = float(self._dead[0] / max(self._dead[1], 1.0))
-        open_ = bool(self._unread[0])
-        raised = not open_ and bool(_exceeds(self._dead[0], self._dead[1], self._limit))
-        if raised or (open_ and share < self._limit / 2):
-            self._unread[0] = raised
-            yield self._finding(
-                slot,
-                "raised" if raised else "cleared",
-                None,
-                "unread",
-                int(self._dead_since[0]) if raised else slot.start,
-                share,
-                f"{percent(share)} of recent elements cannot be read; "
-                f"the contract allows {percent(self._limit)}",
-            )
-
     def _finding(
         self,
         slot: Slot,
@@ -272,11 +233,6 @@ class Schema:
             raise StateError(msg) from error
 
 
-def _exceeds(bad: Any, total: Any, limit: float) -> Any:
-    expected = limit * total
-    return (bad >= LEAST_BAD) & (bad > expected + SURE * expected**0.5)
-
-
 _FIELDS = (
     "_away",
     "_away_since",
@@ -285,7 +241,4 @@ _FIELDS = (
     "_given",
     "_wrong_since",
     "_changed",
-    "_dead",
-    "_dead_since",
-    "_unread",
 )

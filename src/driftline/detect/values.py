@@ -78,7 +78,7 @@ class Feed:
 
 
 class Feeds:
-    """`Feed` of all columns at once: most slots are small, and numpy's calls cost more than they."""
+    """`Feed` of all columns at once: in small slots numpy's calls cost more than the values."""
 
     def __init__(self, columns: Sequence[Column], values: Values) -> None:
         self._raw = values == "raw"

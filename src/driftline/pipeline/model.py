@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from driftline.detect import Liveness, Slot, StateError, build
+from driftline.detect import Liveness, Slot, StateError, Unread, build
 from driftline.incidents import Context, Incidents
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.warmup import WarmUp
@@ -111,6 +111,7 @@ class Model:
         self._warmup = WarmUp(name, contract.slot, contract.reference.events)
         self._windows = Windows(name, contract.windows)
         self._liveness = Liveness(contract)
+        self._unread = Unread(contract)
         self._incidents = Incidents(contract)
         self._recent: deque[tuple[int, Pane]] = deque(maxlen=RECENT_SLOTS)
         self._topics: set[str] = set()
@@ -200,10 +201,11 @@ class Model:
         for segment, pane in sorted(segments.items()):
             if segment:
                 self._windows.add(start, segment, pane)
-        findings: list[Finding] = list(self._liveness.on_slot(start, end, overall))
+        findings: list[Finding] = self._liveness.on_slot(start, end, overall)
+        findings += self._unread.on_slot(start, end, overall)
         if reference is None:
             self._warm_up(start, segments, out)
-        elif overall.rows or overall.dead:
+        elif overall.rows:
             findings += self._detect(start, end, overall, reference)
         self._report(findings, end, out)
 
@@ -280,6 +282,7 @@ class Model:
             "warmup": self._warmup.snapshot(),
             "detectors": [[d.name, d.snapshot()] for d in self._detectors],
             "liveness": self._liveness.snapshot(),
+            "unread": self._unread.snapshot(),
             "incidents": self._incidents.snapshot(),
         }
         return msgspec.msgpack.encode(state)
@@ -323,6 +326,7 @@ class Model:
         self._windows.restore(state["windows"], find)
         self._warmup.restore(state["warmup"])
         self._liveness.restore(state["liveness"])
+        self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
         if state["reference"] is None:
             return
