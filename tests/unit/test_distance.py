@@ -184,3 +184,17 @@ def test_quantiles_of_nothing_are_nan() -> None:
     nan = np.array(np.nan)
     spans = spans_of(edges, np.array([1, 1, 0, 0]))
     assert np.isnan(distance.quantiles(counts, spans, nan, nan, np.array([0.5]))).all()
+
+
+def test_an_atom_among_numbers_is_one_value() -> None:
+    zero, top = np.nextafter(0.0, 1), np.nextafter(9.0, 10)
+    edges = np.array([0.0, zero, 1.0, 4.0, np.nextafter(4.0, 5), top])
+    counts = np.array([40, 20, 10, 20, 10, 0, 0])
+    found = distance.quantiles(
+        counts,
+        spans_of(edges, counts),
+        np.array(0.0),
+        np.array(9.0),
+        np.array([0.05, 0.3, 0.75, 0.89]),
+    )
+    assert found.tolist() == [0.0, 0.0, 4.0, 4.0]

@@ -27,7 +27,7 @@ class Layouts(Protocol):
         ...
 
     def known(self, model: str) -> bool:
-        """Return whether a contract or a reference names the model."""
+        """Return whether a contract names the model: what never changes while a worker runs."""
         ...
 
     def accepts(self, model: str) -> bool:

@@ -69,18 +69,20 @@ def spans_of(edges: Floats, counts: npt.NDArray[np.int64]) -> Spans:
     levels = _levels(edges)
     if levels is not None:
         return Spans(levels, levels, np.arange(bins), np.ones(bins))
-    knots = [edges[i : i + 2] for i in range(bins)]
+    # An atom has an edge on either side of it, one step of a float apart.
+    atom = edges[1:] <= np.nextafter(edges[:-1], np.inf)
+    knots = [edges[[i, i]] if atom[i] else edges[i : i + 2] for i in range(bins)]
     if bins > 1:
         with np.errstate(over="ignore"):  # an atom at 0 is narrower than anything
             density = counts[:bins] / np.diff(edges)
-        knots[0] = edges[1] - _tail(edges[1] - edges[0], counts[0], density[1])[::-1]
-        knots[-1] = edges[-2] + _tail(edges[-1] - edges[-2], counts[bins - 1], density[-2])
+        if not atom[0]:
+            knots[0] = edges[1] - _tail(edges[1] - edges[0], counts[0], density[1])[::-1]
+        if not atom[-1]:
+            knots[-1] = edges[-2] + _tail(edges[-1] - edges[-2], counts[bins - 1], density[-2])
     sizes = [k.size - 1 for k in knots]
-    low = np.concatenate([k[:-1] for k in knots])
-    high = np.concatenate([k[1:] for k in knots])
     return Spans(
-        low,
-        np.where(high <= np.nextafter(low, np.inf), low, high),  # an atom has one value
+        np.concatenate([k[:-1] for k in knots]),
+        np.concatenate([k[1:] for k in knots]),
         np.repeat(np.arange(bins), sizes),
         np.concatenate([np.full(size, 1 / size) for size in sizes]),
     )

@@ -1,0 +1,258 @@
+"use strict";
+(() => {
+  const models = JSON.parse(document.getElementById("data").textContent);
+  const color = (name) =>
+    getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+  const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+  const say = (v, share) => (v == null ? "–" : share ? percent.format(v) : short.format(v));
+  const utc = (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC");
+  const HEIGHT = 160;
+
+  // Vertical lines where a change is estimated to have begun, and where it was detected.
+  const marks = (list) => ({
+    hooks: {
+      draw: [
+        (u) => {
+          const { ctx } = u;
+          const { left, top, width, height } = u.bbox;
+          const line = (ts, style, dash) => {
+            const x = Math.round(u.valToPos(ts, "x", true)) + 0.5;
+            if (x < left || x > left + width) return;
+            ctx.save();
+            ctx.strokeStyle = style;
+            ctx.lineWidth = 2 * devicePixelRatio;
+            ctx.setLineDash(dash.map((d) => d * devicePixelRatio));
+            ctx.beginPath();
+            ctx.moveTo(x, top);
+            ctx.lineTo(x, top + height);
+            ctx.stroke();
+            ctx.restore();
+          };
+          for (const mark of list) {
+            line(mark.detected, color("seen"), [2, 3]);
+            line(mark.change, color("change"), []);
+          }
+        },
+      ],
+    },
+  });
+
+  const flat = (times, value) => times.map(() => value);
+
+  // One plot: `lines` are {label, values, stroke, dash}; `band` fills between the first two.
+  function plot(host, times, title, lines, options) {
+    const box = document.createElement("div");
+    box.className = "plot";
+    const head = document.createElement("p");
+    head.append(title);
+    box.append(head);
+    host.append(box);
+    const axis = {
+      stroke: color("quiet"),
+      grid: { stroke: color("rule"), width: 1 },
+      ticks: { stroke: color("rule"), width: 1 },
+      font: "11px system-ui, sans-serif",
+    };
+    const series = lines.map((line) => ({
+      label: line.label,
+      stroke: line.stroke,
+      width: line.width ?? 1.5,
+      dash: line.dash,
+      spanGaps: false,
+      points: { show: times.length < 3 },
+      value: (_, v) => say(v, options.share),
+    }));
+    const chart = new uPlot(
+      {
+        width: Math.max(200, box.clientWidth),
+        height: HEIGHT,
+        tzDate: utc,
+        legend: { show: false },
+        cursor: { sync: { key: options.sync }, drag: { x: true, y: false }, points: { size: 5 } },
+        scales: {
+          x: { time: true },
+          y: {
+            range: (_, low, high) => {
+              if (low == null) return [0, 1];
+              const floor = options.zero ? 0 : low;
+              const room = (high - floor || Math.abs(high) || 1) * 0.08;
+              return [options.zero ? 0 : low - room, high + room];
+            },
+          },
+        },
+        axes: [
+          { ...axis, space: 70, size: 40 },
+          { ...axis, size: 52, values: (_, ticks) => ticks.map((v) => say(v, options.share)) },
+        ],
+        bands: options.band ? [{ series: [2, 1], fill: color("band") }] : [],
+        series: [{}, ...series],
+        plugins: [marks(options.marks)],
+        hooks: {
+          setCursor: [
+            (u) => {
+              const at = u.cursor.idx;
+              head.textContent = "";
+              if (at == null) return head.append(title);
+              const when = new Date(times[at] * 1e3).toISOString().slice(0, 16).replace("T", " ");
+              const told = lines
+                .filter((line) => line.label)
+                .map((line) => `${line.label} ${say(line.values[at], options.share)}`);
+              head.append(`${when}  ${told.join(", ")}`);
+            },
+          ],
+        },
+      },
+      [times, ...lines.map((line) => line.values)],
+      box,
+    );
+    return { chart, box };
+  }
+
+  function valueLines(times, c) {
+    const normal = (name) => ({ values: flat(times, c.normal[name]), stroke: color("dash"),
+      dash: [5, 4], width: 1 });
+    if (!c.shares) {
+      return [
+        { label: "5 %", values: c.lines.low, stroke: "transparent" },
+        { label: "95 %", values: c.lines.high, stroke: "transparent" },
+        { label: "median", values: c.lines.median, stroke: color("line"), width: 2 },
+        normal("low"), normal("median"), normal("high"),
+      ];
+    }
+    return Object.keys(c.lines).flatMap((name, i) => {
+      const line = { label: name, values: c.lines[name], stroke: color("l" + (i + 1)) };
+      return name in c.normal ? [line, { ...normal(name), stroke: line.stroke }] : [line];
+    });
+  }
+
+  function levelsTitle(c) {
+    const title = document.createElement("span");
+    Object.keys(c.lines).forEach((name, i) => {
+      const swatch = document.createElement("i");
+      swatch.style.background = color("l" + (i + 1));
+      title.append(swatch, name);
+    });
+    return title;
+  }
+
+  function draw(host, times, c, sync) {
+    const numeric = !c.shares;
+    const common = { sync, marks: c.marks };
+    const made = [
+      plot(host, times, numeric ? "values" : levelsTitle(c), valueLines(times, c),
+        { ...common, band: numeric, share: !numeric, zero: !numeric }),
+      plot(host, times, "PSI against the reference", [
+        { label: "PSI", values: c.psi, stroke: color("line") },
+        { label: "expected by chance", values: c.floor, stroke: color("dash"), dash: [5, 4],
+          width: 1 },
+      ], { ...common, zero: true }),
+    ];
+    if (c.missing) {
+      made.push(plot(host, times, "missing", [
+        { label: "missing", values: c.missing, stroke: color("line") },
+        { label: "reference", values: flat(times, c.normal_missing), stroke: color("dash"),
+          dash: [5, 4], width: 1 },
+      ], { ...common, share: true, zero: true }));
+    }
+    return made;
+  }
+
+  function timeline(host, t) {
+    const W = 1200, ROW = 24, LEFT = 260, H = t.incidents.length * ROW + 26;
+    const ns = "http://www.w3.org/2000/svg";
+    const svg = document.createElementNS(ns, "svg");
+    svg.setAttribute("viewBox", `0 0 ${W} ${H}`);
+    const add = (tag, attributes, text) => {
+      const node = document.createElementNS(ns, tag);
+      for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+      if (text) node.textContent = text;
+      svg.append(node);
+      return node;
+    };
+    const last = Math.max(t.last, ...t.incidents.map((i) => i.detected));
+    const first = Math.min(t.first, ...t.incidents.map((i) => i.change));
+    const x = (ts) => LEFT + ((ts - first) / (last - first || 1)) * (W - LEFT - 10);
+    for (let i = 0; i <= 5; i++) {
+      const ts = first + ((last - first) * i) / 5;
+      add("line", { x1: x(ts), x2: x(ts), y1: 0, y2: H - 20, style: "stroke:var(--rule)" });
+      const anchor = i === 0 ? "start" : i === 5 ? "end" : "middle";
+      const day = new Date(ts * 1e3).toISOString();
+      const text = last - first > 5 * 86400 ? day.slice(0, 10) : day.slice(5, 16).replace("T", " ");
+      add("text", { x: x(ts), y: H - 5, "text-anchor": anchor, class: "axis" }, text);
+    }
+    t.incidents.forEach((incident, row) => {
+      const y = row * ROW + 4;
+      const shade = incident.severity === "page" ? "change" : "notice";
+      const end = incident.resolved ?? last;
+      add("text", { x: 0, y: y + 12 }, incident.label.length > 38
+        ? incident.label.slice(0, 37) + "…" : incident.label);
+      add("rect", { x: x(incident.change), y, rx: 2, height: 15,
+        width: Math.max(3, x(end) - x(incident.change)),
+        style: `fill:var(--${shade});opacity:.35` });
+      add("rect", { x: x(incident.change) - 1, y: y - 2, width: 2.5, height: 19,
+        style: `fill:var(--${shade})` });
+      add("rect", { x: x(incident.detected) - 1, y: y - 2, width: 2.5, height: 19,
+        style: "fill:var(--seen)" });
+    });
+    host.append(svg);
+  }
+
+  const drawn = new Map();
+  function show(row) {
+    const { times, chart, sync } = row.source;
+    drawn.set(row, draw(row, times, chart, sync));
+  }
+  // Plots are made when they come into view: a report may hold a thousand.
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (entry.isIntersecting && !drawn.has(entry.target)) show(entry.target);
+    }
+  }, { rootMargin: "600px" });
+
+  for (const host of document.querySelectorAll(".timeline")) {
+    timeline(host, models[+host.dataset.model].timeline);
+  }
+  for (const host of document.querySelectorAll(".charts")) {
+    const model = models[+host.dataset.model];
+    for (const chart of model.charts) {
+      const row = document.createElement("div");
+      row.className = "feature";
+      const head = document.createElement("h3");
+      const kind = document.createElement("small");
+      kind.textContent = chart.kind;
+      head.append(chart.name, kind);
+      row.append(head);
+      row.source = { times: model.times, chart, sync: "model" + host.dataset.model };
+      host.append(row);
+      seen.observe(row);
+    }
+  }
+
+  function clear(row) {
+    for (const { chart, box } of drawn.get(row)) {
+      chart.destroy();
+      box.remove();
+    }
+    drawn.delete(row);
+    seen.unobserve(row);
+    seen.observe(row);
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const row of [...drawn.keys()]) clear(row);
+  });
+  addEventListener("beforeprint", () => {
+    for (const row of document.querySelectorAll(".feature")) if (!drawn.has(row)) show(row);
+  });
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      for (const made of drawn.values()) {
+        for (const { chart, box } of made) {
+          chart.setSize({ width: Math.max(200, box.clientWidth), height: HEIGHT });
+        }
+      }
+    }, 100);
+  });
+})();

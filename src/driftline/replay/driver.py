@@ -1,0 +1,127 @@
+"""Run observe and detect over feeds, in one process."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any
+
+from driftline.pipeline.detect import Detect
+from driftline.pipeline.observe import Observe
+from driftline.replay.canonical import Sorted, event_key, window_key
+from driftline.replay.deadletters import deadletter_key, deadletter_line
+from driftline.replay.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from driftline.contract import Book
+    from driftline.pipeline.model import Output
+    from driftline.pipeline.observe import Emission
+    from driftline.pipeline.references import References
+    from driftline.replay.feed import Feed
+    from driftline.stats import Reference
+
+__all__ = ["OUTPUTS", "Driver"]
+
+OUTPUTS = ("windows", "alerts", "feedback")
+CHUNK_RECORDS = 4_000
+
+
+class Driver:
+    """One observe for each feed and one detect for all of them.
+
+    The feed that stands furthest back in event time is read next, so that as few slots as possible
+    are open at a time.
+
+    Parameters
+    ----------
+    spool
+        Folder for outputs on their way into order; whoever made it removes it.
+    span
+        Event time to count, microseconds, from and up to but not including; None is open.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        references: References,
+        feeds: Sequence[Feed],
+        spool: Path,
+        span: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        self._feeds = feeds
+        self._references = references
+        self._observers = [
+            Observe(feed.source, feed.spec, book, references, span=span) for feed in feeds
+        ]
+        self._detect = Detect(book, [feed.source for feed in feeds], references)
+        self._messages = 0
+        self._sorted = {name: Sorted(spool) for name in (*OUTPUTS, "deadletters")}
+        self.tally = Tally()
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        """Read every feed to its end.
+
+        Parameters
+        ----------
+        progress
+            Called after each batch with the number of records in it.
+        """
+        # Ties go to the feed that was named first.
+        queue = [(observe.mark, place) for place, observe in enumerate(self._observers)]
+        heapq.heapify(queue)
+        while queue:
+            _, place = heapq.heappop(queue)
+            records = self._feeds[place].read(CHUNK_RECORDS)
+            observe = self._observers[place]
+            if records:
+                self._take(place, observe.on_batch(records))
+                heapq.heappush(queue, (observe.mark, place))
+                progress(len(records))
+            else:
+                self._take(place, observe.finish())
+                self._feeds[place].close()
+        self._publish(self._detect.flush())
+
+    def _take(self, place: int, emission: Emission) -> None:
+        for _, pane in emission.panes:
+            self.tally.add(pane)
+            self._to_detect(pane)
+        if emission.mark is not None:
+            self._to_detect(emission.mark)
+        origin = self._feeds[place].origin
+        for dead in emission.dead:
+            row = origin(dead.offset)
+            self._sorted["deadletters"].add(deadletter_key(dead, row), deadletter_line(dead, row))
+
+    def _to_detect(self, message: bytes) -> None:
+        self._publish(self._detect.on_message(self._messages, message))
+        self._messages += 1
+
+    def _publish(self, output: Output) -> None:
+        for _, value in output.windows:
+            self._sorted["windows"].add(window_key(value), value)
+        for name, messages in (("alerts", output.alerts), ("feedback", output.feedback)):
+            for _, value in messages:
+                self._sorted[name].add(event_key(value), value)
+
+    def write(self, out: Path) -> dict[str, Any]:
+        """Write the output files, and return how many lines each has."""
+        counts = {name: held.write(out / f"{name}.jsonl") for name, held in self._sorted.items()}
+        counts["differing"] = sum(held.differing for held in self._sorted.values())
+        return counts
+
+    @property
+    def skipped(self) -> int:
+        """Events outside of the span."""
+        return sum(observe.skipped for observe in self._observers)
+
+    def references(self) -> dict[str, Reference]:
+        """Return the latest reference of each model that was met."""
+        found = {model: self._references.latest(model) for model in sorted(self.tally.models)}
+        return {model: reference for model, reference in found.items() if reference is not None}
+
+    def warming_up(self) -> dict[str, int]:
+        """Return the rows held by each model that never got a reference."""
+        return self._detect.warming_up()

@@ -1,0 +1,222 @@
+"""The report's HTML: tables written here, plots drawn by the page's own script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from driftline.events.time import format_ts, parse_ts
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from driftline.replay.history import History
+    from driftline.replay.summary import Found, Summary
+
+__all__ = ["Model", "page"]
+
+MAX_INCIDENTS = 200
+MAX_RANKED = 200
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model's part of the report.
+
+    Attributes
+    ----------
+    psi
+        PSI of the whole replay against the reference, by column.
+    ranked
+        Columns, those that incidents name first, then by PSI.
+    charts, times
+        What the script draws, and the points in time that it draws it at (epoch seconds).
+    """
+
+    history: History
+    found: list[Found]
+    psi: dict[str, float]
+    ranked: list[str]
+    charts: list[dict[str, Any]]
+    times: list[float]
+
+
+def page(summary: Summary, models: list[Model], left_out: int, assets: Traversable) -> str:
+    """Write the whole page.
+
+    Parameters
+    ----------
+    left_out
+        Models that are not drawn.
+    assets
+        Folder with the styles and scripts to put into the page.
+    """
+    drawn = {model.history.reference.model for model in models}
+    others = [found for found in summary.found if found.model not in drawn]
+    body = [_head(summary)]
+    if others:
+        body += ["<section><h2>Without a reference</h2>", _incidents(others), "</section>"]
+    body += [_model(place, model) for place, model in enumerate(models)]
+    if left_out:
+        body.append(f"<p>{left_out:,} more models are in windows.jsonl.</p>")
+    data = [{"times": m.times, "charts": m.charts, "timeline": _timeline(m)} for m in models]
+    style = "\n".join(_read(assets, name) for name in ("uPlot.min.css", "report.css"))
+    script = "\n".join(_read(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>driftline replay</title><style>{style}</style></head><body><main>"
+        + "\n".join(body)
+        + f'</main><script type="application/json" id="data">{_to_script(data)}</script>'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _head(summary: Summary) -> str:
+    counts = summary.counts
+    tiles = {
+        "events": f"{sum(counts['events'].values()):,}",
+        "incidents": f"{len(summary.found):,}",
+        "slots": f"{counts['slots']:,}",
+        "dead letters": f"{counts['dead_letters']:,}",
+        "late": f"{counts['late']:,}",
+        "duplicates": f"{counts['duplicates']:,}",
+    }
+    if counts["skipped"]:
+        tiles["outside of the span"] = f"{counts['skipped']:,}"
+    cells = "".join(f"<div><b>{value}</b>{name}</div>" for name, value in tiles.items())
+    sources = ", ".join(
+        f"{escape(str(source['name']))} ({source['records']:,})" for source in summary.sources[:20]
+    )
+    more = len(summary.sources) - 20
+    sources += f" and {more} more" if more > 0 else ""
+    waiting = "".join(
+        f"<p>{escape(model)}: {rows:,} rows came, too few for a reference: nothing was judged.</p>"
+        for model, rows in summary.warming_up.items()
+    )
+    return (
+        f'<header><h1>driftline replay</h1><div class="tiles">{cells}</div>'
+        f'<p class="quiet">Read {sources}.</p>{waiting}</header>'
+    )
+
+
+def _model(place: int, model: Model) -> str:
+    reference, history = model.history.reference, model.history
+    since, until = _short(format_ts(history.first)), _short(format_ts(history.last))
+    about = (
+        f"{history.rows:,} events from {since} to {until} UTC, against {reference.events:,} rows "
+        f"of reference {reference.id}."
+    )
+    text = [f'<section><h2>{escape(reference.model)}</h2><p class="quiet">{about}</p>']
+    if model.found:
+        text.append(f'<div class="timeline" data-model="{place}"></div>')
+        text.append(_incidents(model.found))
+    else:
+        text.append("<p>No incident.</p>")
+    text.append(_legend())
+    text.append(f'<div class="charts" data-model="{place}"></div>')
+    hidden = len(model.ranked) - len(model.charts)
+    if hidden > 0:
+        text.append(f'<p class="quiet">{hidden:,} more columns are only in the table.</p>')
+    text.append(_ranking(model))
+    text.append("</section>")
+    return "\n".join(text)
+
+
+def _legend() -> str:
+    return (
+        '<p class="legend"><span class="line"></span>median, or share of a level '
+        '<span class="band"></span>middle 90 % '
+        '<span class="dash"></span>reference '
+        '<span class="change"></span>estimated change '
+        '<span class="seen"></span>detected</p>'
+    )
+
+
+def _incidents(found: list[Found]) -> str:
+    rows = "".join(_incident(each) for each in found[:MAX_INCIDENTS])
+    more = len(found) - MAX_INCIDENTS
+    note = f'<p class="quiet">{more:,} more are in alerts.jsonl.</p>' if more > 0 else ""
+    return (
+        '<div class="scroll"><table><thead><tr><th>Kind</th><th>Features</th><th>Since</th>'
+        "<th>Detected</th><th>What</th><th>By</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>{note}"
+    )
+
+
+def _incident(found: Found) -> str:
+    names = ", ".join(map(escape, found.features[:8])) or "whole model"
+    names += f" and {len(found.features) - 8} more" if len(found.features) > 8 else ""
+    ended = f"; resolved {_short(found.resolved_at)}" if found.resolved_at else ""
+    return (
+        f'<tr><td><span class="{escape(found.severity)}">{escape(found.kind)}</span></td>'
+        f"<td>{names}</td><td class=time>{_short(found.change_point)}</td>"
+        f"<td class=time>{_short(found.detected_at)}</td>"
+        f"<td>{escape(found.text)}{ended}</td><td>{escape(', '.join(found.detectors))}</td></tr>"
+    )
+
+
+def _ranking(model: Model) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(_kind(model, name))}</td>"
+        f"<td class=num>{model.psi[name]:.3f}</td><td class=num>{_missing(model, name)}</td>"
+        f"<td>{escape(_reported(model, name))}</td></tr>"
+        for name in model.ranked[:MAX_RANKED]
+    )
+    return (
+        "<details><summary>All columns as a table</summary><div class=scroll><table><thead><tr>"
+        "<th>Column</th><th>Kind</th><th class=num>PSI over all</th>"
+        "<th class=num>Missing, was</th><th>Reported as</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+def _kind(model: Model, name: str) -> str:
+    reference = model.history.reference
+    return reference.columns[reference.index[name]].kind
+
+
+def _missing(model: Model, name: str) -> str:
+    place = model.history.reference.index[name]
+    now, before = model.history.counts[place], model.history.reference.columns[place].counts
+    shares = [float(c[-1]) / max(1, int(c.sum())) for c in (now, before)]
+    return f"{shares[0]:.1%}, {shares[1]:.1%}"
+
+
+def _reported(model: Model, name: str) -> str:
+    kinds = [m["kind"] for f in model.found for m in f.members if m["feature"] == name]
+    return ", ".join(dict.fromkeys(kinds))
+
+
+def _timeline(model: Model) -> dict[str, Any]:
+    return {
+        "first": model.history.first / 1e6,
+        "last": model.history.last / 1e6,
+        "incidents": [
+            {
+                "label": f"{f.features[0] if f.features else 'whole model'}: {f.kind}"
+                + (f" (+{len(f.features) - 1})" if len(f.features) > 1 else ""),
+                "severity": f.severity,
+                "change": parse_ts(f.change_point) / 1e6,
+                "detected": parse_ts(f.detected_at) / 1e6,
+                "resolved": parse_ts(f.resolved_at) / 1e6 if f.resolved_at else None,
+            }
+            for f in model.found[:40]
+        ],
+    }
+
+
+def _to_script(data: Any) -> str:
+    """Return JSON that may stand inside a script element: nothing in it can close the element."""
+    return orjson.dumps(data).decode().replace("<", "\\u003c")
+
+
+def _read(assets: Traversable, name: str) -> str:
+    return (assets / name).read_text(encoding="utf-8")
+
+
+def _short(time: str) -> str:
+    return time.removesuffix("Z").partition(".")[0].replace("T", " ")

@@ -1,0 +1,101 @@
+"""``report.html``: one page that explains a replay, with no network and nothing beside it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from driftline.events.time import parse_ts
+from driftline.replay.history import MAX_COLUMNS, draw, survey
+from driftline.replay.page import Model, page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from driftline.replay.history import History, Points
+    from driftline.replay.summary import Found, Summary
+    from driftline.stats import Reference
+
+__all__ = ["write_report"]
+
+MAX_MODELS = 20
+"""Models that are drawn; of further ones only the incidents are listed."""
+
+
+def write_report(out: Path, summary: Summary, references: Mapping[str, Reference]) -> None:
+    """Write the report beside the outputs it is made from.
+
+    Parameters
+    ----------
+    out
+        Folder with ``windows.jsonl``.
+    references
+        The latest reference by model.
+
+    Notes
+    -----
+    Bounded: 20 models, 50 columns each, 500 points a line; about 40 kB a column.
+    """
+    windows = out / "windows.jsonl"
+    histories = survey(windows, references)
+    found = {name: [f for f in summary.found if f.model == name] for name in histories}
+    # Models with something to tell come first, then those with more rows.
+    order = sorted(histories, key=lambda name: (-len(found[name]), -histories[name].rows, name))
+    models = [_model(windows, histories[name], found[name]) for name in order[:MAX_MODELS]]
+    assets = resources.files("driftline.replay") / "assets"
+    text = page(summary, models, len(order) - len(models), assets)
+    (out / "report.html").write_text(text, encoding="utf-8")
+
+
+def _model(windows: Path, history: History, found: list[Found]) -> Model:
+    psi = history.psi()
+    first_seen: dict[str, int] = {}
+    for place, each in enumerate(found):
+        for feature in each.features:
+            first_seen.setdefault(feature, place)
+    known = [name for name in history.reference.index if name in psi]
+    # What was reported comes first, then what moved most.
+    known.sort(key=lambda name: (name not in first_seen, -psi[name], name))
+    shown = known[:MAX_COLUMNS]
+    times, points = draw(windows, history, shown)
+    return Model(
+        history=history,
+        found=found,
+        psi=psi,
+        ranked=known,
+        charts=[_chart(each, found) for each in points],
+        times=times,
+    )
+
+
+def _chart(points: Points, found: list[Found]) -> dict[str, Any]:
+    """Return what the page's script draws of one column."""
+    name = points.column.name
+    marks = [
+        {
+            "change": parse_ts(member["change_point"]) / 1e6,
+            "detected": parse_ts(member["detected_at"]) / 1e6,
+            "kind": member["kind"],
+        }
+        for each in found
+        for member in each.members
+        if member["feature"] == name
+    ]
+    return {
+        "name": name,
+        "kind": points.column.kind,
+        "shares": points.shares,
+        "lines": points.lines,
+        "normal": points.normal,
+        "psi": points.psi,
+        "floor": points.floor,
+        "missing": points.missing if any(points.missing) else None,
+        "normal_missing": _share_missing(points),
+        "marks": marks,
+    }
+
+
+def _share_missing(points: Points) -> float:
+    counts = points.column.counts
+    return float(counts[-1] / max(1, int(counts.sum())))

@@ -1,0 +1,129 @@
+"""What a replay came to: ``summary.json``, and the same in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Found", "Summary", "incidents_of"]
+
+MAX_FOUND = 1_000
+
+
+@dataclass(slots=True)
+class Found:
+    """One incident, as its last alert left it; times are RFC 3339, as in the alerts."""
+
+    incident: str
+    model: str
+    feature: str | None
+    features: list[str]
+    kind: str
+    severity: str
+    detectors: list[str]
+    change_point: str
+    detected_at: str
+    resolved_at: str | None
+    effect: float
+    effect_unit: str
+    text: str
+    members: list[dict[str, Any]] = field(default_factory=list)
+    """Its columns: ``feature``, ``kind``, ``change_point``, ``detected_at``, ``detectors``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts of a whole replay. All but `seconds` and what follows from it is deterministic.
+
+    Attributes
+    ----------
+    counts
+        Events by type, dead letters, late events, duplicates, skipped (outside of the span),
+        unknown fields, slots.
+    windows, alerts, feedback
+        Lines of the output files.
+    differing
+        Outputs that came twice with different content; anything but 0 is a fault.
+    sources
+        What was read, with the number of records.
+    warming_up
+        Models that have no reference because too few of their events came: rows by model.
+    """
+
+    counts: dict[str, Any]
+    windows: int
+    alerts: int
+    feedback: int
+    differing: int
+    found: list[Found]
+    sources: list[dict[str, Any]]
+    warming_up: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def events(self) -> int:
+        """Everything that was read, in whatever count it ended."""
+        rest = ("dead_letters", "late", "duplicates", "skipped")
+        return sum(self.counts["events"].values()) + sum(self.counts[name] for name in rest)
+
+    def to_json(self) -> bytes:
+        """Return the content of ``summary.json``."""
+        speed = round(self.events / self.seconds) if self.seconds > 0 else None
+        body = {
+            **self.counts,
+            "windows": self.windows,
+            "incidents": len(self.found),
+            "alerts": self.alerts,
+            "feedback": self.feedback,
+            "differing": self.differing,
+            "warming_up": self.warming_up,
+            "sources": self.sources,
+            "found": [asdict(found) for found in self.found[:MAX_FOUND]],
+            "seconds": round(self.seconds, 3),
+            "events_per_second": speed,
+        }
+        return orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def incidents_of(alerts: Path) -> list[Found]:
+    """Read alerts in canonical order, and return each incident once, in the order of opening."""
+    found: dict[str, Found] = {}
+    with alerts.open("rb") as file:
+        for line in file:
+            data = orjson.loads(line)["data"]
+            name = data["incident"]
+            held = found.get(name)
+            if held is None:
+                held = found[name] = _opened(data)
+            held.features = data["features"]
+            held.members = data["members"]
+            held.severity = data["severity"]
+            held.detectors = data["detectors"]
+            held.resolved_at = data["resolved_at"]
+            if data["feature"] == held.feature and data["state"] != "resolved":
+                held.effect, held.effect_unit = data["effect"], data["effect_unit"]
+                held.text = data["text"]
+    return list(found.values())
+
+
+def _opened(data: dict[str, Any]) -> Found:
+    return Found(
+        incident=data["incident"],
+        model=data["model"],
+        feature=data["feature"],
+        features=[],
+        kind=data["kind"],
+        severity=data["severity"],
+        detectors=[],
+        change_point=data["change_point"],
+        detected_at=data["detected_at"],
+        resolved_at=None,
+        effect=data["effect"],
+        effect_unit=data["effect_unit"],
+        text=data["text"],
+    )

@@ -1,0 +1,83 @@
+"""The summary of a replay in words, for a terminal or a log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from driftline.replay.summary import Found, Summary
+
+__all__ = ["print_summary"]
+
+MAX_ROWS = 40
+MAX_FEATURES = 4
+
+
+def print_summary(summary: Summary, out: Path, console: Console) -> None:
+    """Print what was read, what was found, and where the rest is."""
+    counts = summary.counts
+    kinds = ", ".join(f"{n:,} {_plural(name)}" for name, n in counts["events"].items())
+    speed = f", {summary.events / summary.seconds:,.0f} events/s" if summary.seconds > 0 else ""
+    _say(console, f"Read {escape(kinds or 'no events')} in {summary.seconds:.1f} s{speed}.")
+    odd = {
+        "dead letters": counts["dead_letters"],
+        "late": counts["late"],
+        "duplicates": counts["duplicates"],
+        "outside of --from and --to": counts["skipped"],
+        "with unknown fields": counts["unknown_fields"],
+    }
+    told = ", ".join(f"{n:,} {what}" for what, n in odd.items() if n)
+    if told:
+        _say(console, f"Besides: {told}.")
+    for model, rows in summary.warming_up.items():
+        few = f"{rows:,} rows came, too few for a reference: nothing was judged"
+        _say(console, f"{escape(model)}: {few}.")
+    if summary.differing:
+        _say(console, f"{summary.differing:,} outputs came twice with different content: a bug.")
+    if summary.found:
+        console.print()
+        for each in summary.found[:MAX_ROWS]:
+            _print_incident(each, console)
+        if len(summary.found) > MAX_ROWS:
+            _say(console, f"… and {len(summary.found) - MAX_ROWS:,} more in alerts.jsonl")
+    else:
+        _say(console, "No incident.")
+    console.print()
+    written = (
+        f"{summary.alerts:,} alerts, {summary.feedback:,} feedback events and "
+        f"{summary.windows:,} windows in {escape(str(out))}"
+    )
+    _say(console, written)
+
+
+def _print_incident(found: Found, console: Console) -> None:
+    names = found.features or ["the whole model"]
+    more = f" and {len(names) - MAX_FEATURES} more" if len(names) > MAX_FEATURES else ""
+    notice = "" if found.severity == "page" else f" ({found.severity})"
+    ended = "" if found.resolved_at is None else f", resolved {_short(found.resolved_at)}"
+    what = f"{found.kind}{notice} of {escape(', '.join(names[:MAX_FEATURES]) + more)}"
+    since, seen = _short(found.change_point), _short(found.detected_at)
+    about = f"{found.feature}: " if found.feature is not None else ""
+    _say(console, f"[bold]{escape(found.model)}[/bold]: {what}")
+    _say(console, f"  since {since}, detected {seen}{ended}")
+    _say(console, f"  {escape(about + found.text)}")
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line and leave its breaking to the terminal: a log keeps it whole."""
+    console.print(line, soft_wrap=True)
+
+
+def _plural(kind: str) -> str:
+    return {"features": "features events", "lifecycle": "lifecycle events"}.get(kind, f"{kind}s")
+
+
+def _short(time: str) -> str:
+    """Return an RFC 3339 time as people write it, to the second."""
+    return time.removesuffix("Z").partition(".")[0].replace("T", " ")
