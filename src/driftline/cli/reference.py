@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from driftline.bus.config import Config
     from driftline.contract import Contract
     from driftline.stats import Column, Reference
 
@@ -44,7 +45,7 @@ def build(
     from driftline.replay.references import build_reference
 
     planned = _contract(contract, model)
-    reference = build_reference(planned, source, _broker(config))
+    reference = build_reference(planned, source, _config(config))
     target = out or Path(f"{planned.model}.reference.json")
     target.write_bytes(reference.to_json())
     typer.echo(
@@ -97,11 +98,11 @@ def _contract(path: Path, model: str | None) -> Contract:
     return book.of(model)
 
 
-def _broker(path: Path | None) -> Any:
-    from driftline.bus.config import BrokerConfig
+def _config(path: Path | None) -> Config:
+    from driftline.bus.config import Config
     from driftline.bus.config_file import load
 
-    return BrokerConfig() if path is None else load(path).broker
+    return Config() if path is None else load(path)
 
 
 def _table(reference: Reference) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,10 +12,17 @@ from driftline.events.errors import MappingError
 from driftline.events.fields import EVENT_TYPES, FIELDS, FIXABLE, required
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from driftline.events.fields import Check
     from driftline.events.frame import EventType
 
-__all__ = ["REST", "InputSpec"]
+__all__ = ["REST", "InputSpec", "spec_of", "type_named"]
+
+_WORDS: Mapping[str, EventType] = {
+    **{name: name for name in EVENT_TYPES},
+    **{f"{name}s": name for name in EVENT_TYPES if not name.endswith("s")},
+}
 
 REST = "*"
 """As the place of `features`: all top-level fields that are not mapped to something else."""
@@ -166,3 +174,19 @@ def _unknown(name: str, known: Mapping[str, Check]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {near[0]!r}?" if near else f"; these are: {', '.join(sorted(known))}"
     return f"no such field{hint}"
+
+
+def type_named(word: str) -> EventType | None:
+    """Return the event type that a word stands for, singular or plural."""
+    return _WORDS.get(word.lower())
+
+
+def spec_of(topic: str, known: Iterable[InputSpec]) -> InputSpec:
+    """Return what a topic's events are: as configured, else by the last word of its name.
+
+    ``driftline.predictions`` holds predictions; where the name says nothing each event has to.
+    """
+    for spec in known:
+        if spec.topic == topic:
+            return spec
+    return InputSpec(topic, type_named(re.split(r"[._-]", topic)[-1]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from driftline.replay.naming import type_named
+from driftline.events.mapping import type_named
 from driftline.stats.arrow import integral
 
 if TYPE_CHECKING:

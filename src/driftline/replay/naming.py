@@ -8,24 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftline.events.fields import EVENT_TYPES
+from driftline.events.mapping import type_named
 from driftline.replay.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from driftline.events.frame import EventType
 
-__all__ = ["NamedFile", "NamedTopic", "parse_source", "parse_sources", "type_named"]
+__all__ = ["NamedFile", "NamedTopic", "parse_source", "parse_sources"]
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".parquet")
 _KAFKA = "kafka://"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _BOOTSTRAP = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):\d{1,5}\Z")
-
-_WORDS: Mapping[str, EventType] = {
-    **{name: name for name in EVENT_TYPES},
-    **{f"{name}s": name for name in EVENT_TYPES if not name.endswith("s")},
-}
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,6 @@ class NamedTopic:
     bootstrap: str
     topic: str
     type: EventType | None
-
-
-def type_named(word: str) -> EventType | None:
-    """Return the event type that a word stands for, singular or plural."""
-    return _WORDS.get(word.lower())
 
 
 def parse_sources(arguments: Sequence[str]) -> list[NamedFile | NamedTopic]:

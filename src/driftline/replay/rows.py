@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from driftline.events.mapping import InputSpec
+from driftline.events.mapping import InputSpec, type_named
 from driftline.events.record import Record, Source
 from driftline.events.time import parse_ts_column
 from driftline.replay.encode import RowEncoder
 from driftline.replay.errors import SourceError, UnreadableError
 from driftline.replay.feed import UNKNOWN, sorted_order
-from driftline.replay.naming import type_named, type_of_stem
+from driftline.replay.naming import type_of_stem
 from driftline.stats.arrow import TextColumn, scalars
 from driftline.stats.table import csv_header
 

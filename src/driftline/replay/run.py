@@ -89,11 +89,11 @@ def replay(
         spool = Path(mkdtemp(prefix=".spool-", dir=out))
         stack.callback(shutil.rmtree, spool, ignore_errors=True)
         topics = [source for source in named if isinstance(source, NamedTopic)]
-        broker = config.broker
         if topics:
-            broker = structs.replace(broker, bootstrap=topics[0].bootstrap)
+            broker = structs.replace(config.broker, bootstrap=topics[0].bootstrap)
+            config = structs.replace(config, broker=broker)
         feeds = _feeds(named, request, config, spool, stack)
-        references = references_for(request.book, broker)
+        references = references_for(request.book, config)
         driver = Driver(request.book, references, feeds, spool, request.span)
         total = sum(feed.total for feed in feeds)
         read = 0
