@@ -1,0 +1,51 @@
+"""Read topics from their beginning and on for ever, without a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiokafka import TopicPartition
+
+from driftline.bus.clients import opened
+from driftline.bus.fetch import fetch
+from driftline.bus.reader import spans
+from driftline.events.record import Source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from driftline.bus.config import BrokerConfig
+    from driftline.events.record import RawRecord
+
+__all__ = ["follow"]
+
+FETCH_S = 1.0
+
+
+async def follow(
+    broker: BrokerConfig, topics: Sequence[str], *, chunk_records: int = 1_000
+) -> AsyncGenerator[tuple[Source, list[RawRecord]]]:
+    """Yield the records of some topics as they come, in offset order within each partition.
+
+    An outage of the broker is waited for without end: whoever follows decides how long that is.
+
+    Raises
+    ------
+    BrokerUnreachable
+        When the broker does not answer at the start.
+    TopicsError
+        When a topic is not there.
+    """
+    async with opened(broker) as consumer:
+        starts = {
+            TopicPartition(*source): span.start
+            for topic in topics
+            for source, span in (await spans(consumer, topic)).items()
+        }
+        consumer.assign(list(starts))
+        for tp, start in starts.items():
+            consumer.seek(tp, start)
+        while True:
+            found = await fetch(consumer, timeout_s=FETCH_S, max_records=chunk_records)
+            for tp, records in found.items():
+                yield Source(tp.topic, tp.partition), records

@@ -1,0 +1,162 @@
+"""Who handles a partition: an `Observe` for an input, a `Detect` for a partition of `panes`.
+
+Owners are built when a partition is assigned and dropped when it is revoked: a chunk in, a parcel
+out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from driftline.bus.deadletters import to_message
+from driftline.bus.delivery import Message, Parcel
+from driftline.bus.offsets import SafeOffset
+from driftline.stats import UnknownReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from driftline.bus.config import Config
+    from driftline.bus.parts import DetectPart, ObservePart
+    from driftline.bus.transport import Chunk
+    from driftline.events.record import RawRecord, Source
+    from driftline.pipeline.model import Output
+    from driftline.pipeline.observe import Emission
+
+__all__ = ["DetectOwner", "ObserveOwner", "Owner"]
+
+OUTPUTS = ("references", "windows", "alerts", "feedback")
+
+
+class Owner(Protocol):
+    """The handler of one partition for the time between two rebalances.
+
+    Attributes
+    ----------
+    start
+        Offset from which it has to be fed.
+    handled
+        Offset after the last record it was fed.
+    """
+
+    source: Source
+    start: int
+    handled: int
+
+    async def handle(self, chunk: Chunk) -> Parcel:
+        """Take in the next records, in order."""
+        ...
+
+
+class ObserveOwner:
+    """Feeds an input partition to `Observe`."""
+
+    def __init__(self, observe: ObservePart, start: int, config: Config) -> None:
+        self.source = observe.source
+        self.start = self.handled = start
+        self.observe = observe
+        self.dead = 0
+        self._panes = config.topic("panes")
+        self._deadletter = config.topic("deadletter")
+        self._partitions = range(config.outputs.partitions)
+
+    async def handle(self, chunk: Chunk) -> Parcel:
+        """Fold a chunk; what it closed goes out, and the checkpoint after it."""
+        emission = self.observe.on_batch(chunk.records)
+        self.handled = chunk.end
+        return self._parcel(chunk.epoch, emission)
+
+    def idle(self, epoch: int, wall: int) -> Parcel:
+        """Let time pass: the partition was found empty at `wall` (microseconds)."""
+        return self._parcel(epoch, self.observe.on_idle(wall))
+
+    def _parcel(self, epoch: int, emission: Emission) -> Parcel:
+        self.dead += len(emission.dead)
+        messages = [Message(self._panes, key, value) for key, value in emission.panes]
+        messages += [to_message(self._deadletter, dead) for dead in emission.dead]
+        marks: list[Message] = []
+        if emission.mark is not None:
+            mark = emission.mark
+            marks = [Message(self._panes, None, mark, number) for number in self._partitions]
+        checkpoint = self.observe.checkpoint()
+        safe = SafeOffset(checkpoint.offset, checkpoint.metadata)
+        return Parcel(epoch, self.source, [messages], marks, safe)
+
+
+class DetectOwner:
+    """Feeds a partition of `panes` to `Detect`, and saves its state.
+
+    Parameters
+    ----------
+    catch_up
+        Waits until more of the `references` topic has been read: a pane may name a reference that
+        another worker has just published. Raises when none comes.
+    """
+
+    def __init__(
+        self,
+        detect: DetectPart,
+        source: Source,
+        start: int,
+        config: Config,
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.source = source
+        self.start = self.handled = start
+        self.detect = detect
+        self.saved_bytes = 0
+        self.outputs = 0
+        self.alerts = 0
+        self._busy = False
+        self._dirty = False
+        self._catch_up = catch_up
+        self._names = {name: config.topic(name) for name in OUTPUTS}
+        self._state = config.topic("state")
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is something to save that has been handed out whole."""
+        return self._dirty and not self._busy
+
+    async def handle(self, chunk: Chunk) -> Parcel:
+        """Step on every message of a chunk. Nothing is safe before the next snapshot."""
+        messages: list[Message] = []
+        # While this waits for a reference, the state is ahead of what was handed out: no snapshot.
+        self._busy = True
+        for record in chunk.records:
+            messages += await self._step(record)
+        self._busy = False
+        self._dirty = True
+        self.handled = chunk.end
+        self.outputs += len(messages)
+        return Parcel(chunk.epoch, self.source, [messages])
+
+    async def _step(self, record: RawRecord) -> list[Message]:
+        if record.value is None:
+            return []
+        while True:
+            try:
+                return list(self._messages(self.detect.on_message(record.offset, record.value)))
+            except UnknownReferenceError:
+                await self._catch_up()
+
+    def snapshot(self, epoch: int) -> Parcel:
+        """Save what has changed; up to its position all is safe when that is durable."""
+        groups = self.detect.snapshot()
+        self._dirty = False
+        if not groups:
+            return Parcel(epoch, self.source)
+        number = self.source.partition
+        saved = [
+            [Message(self._state, key, value, number) for key, value in group] for group in groups
+        ]
+        self.saved_bytes = sum(len(value) for group in groups for _, value in group)
+        # The empty first stage: outputs handed in before are durable before the state is past them.
+        return Parcel(epoch, self.source, [[], *saved], safe=SafeOffset(self.detect.position()))
+
+    def _messages(self, output: Output) -> Iterable[Message]:
+        self.alerts += len(output.alerts)
+        for name in OUTPUTS:
+            topic = self._names[name]
+            for key, value in getattr(output, name):
+                yield Message(topic, key, value)

