@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,15 +22,18 @@ from driftline.bus.reader import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from aiokafka import TopicPartition
+    from tests.integration._traffic import Message, Recording
 
-    from tests.integration._traffic import Message
-
+TYPES = {"predictions": "prediction", "features": "features", "labels": "label"}
 OUTPUTS = ("windows", "alerts", "feedback")
 END_S = 90.0
 """Longest wait for anything; a worker here needs a few seconds even on a busy machine."""
 SEND_S = 120.0
+LOAD_S = 600.0
+"""Nominal: tests say how much has to be there when, and the rest is sent at once in the end."""
 NEVER = "1h"
 DRIFTLINE = (sys.executable, "-m", "driftline")
 
@@ -46,7 +48,8 @@ class Live:
     prefix
         Of driftline's own topics.
     inputs
-        Input topics by type; by default three under the prefix.
+        Input topics by the name of what they hold, one of `TYPES` or another for all of them; by
+        default three under the prefix.
     """
 
     def __init__(
@@ -63,22 +66,19 @@ class Live:
         self.prefix = prefix
         self.group = f"{prefix}group"
         self.contracts = [str(path) for path in contracts]
-        self.inputs = inputs or {
-            name: f"{prefix}{name}" for name in ("predictions", "features", "labels")
-        }
+        self.inputs = inputs or {name: f"{prefix}{name}" for name in TYPES}
         self.settings = settings
         self.workers: list[subprocess.Popen[bytes]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def config(self, **settings: Any) -> Path:
         """Write a configuration file; settings given here go before those of the object."""
-        types = {"predictions": "prediction", "labels": "label"}
         body: dict[str, Any] = {
             "broker": {"bootstrap": self.bootstrap, "give_up_after": "60s"},
             "group": self.group,
             "prefix": self.prefix,
             "inputs": [
-                {"topic": topic, "type": types.get(name, name)}
+                {"topic": topic} | ({"type": TYPES[name]} if name in TYPES else {})
                 for name, topic in self.inputs.items()
             ],
             "contracts": self.contracts,
@@ -146,9 +146,13 @@ class Live:
         run("export", "--config", str(self.config()), "--out", str(out))
         return out
 
-    def replay(self) -> Path:
+    def replay(self, *options: str) -> Path:
         """Replay the input topics, as a user would."""
-        return replay(self.bootstrap, self.inputs, self.contracts, self.folder / "replayed")
+        out = self.folder / "replayed"
+        sources = [f"kafka://{self.bootstrap}/{topic}" for topic in self.inputs.values()]
+        stated = [word for path in self.contracts for word in ("--contract", path)]
+        run("replay", *sources, *stated, "--out", str(out), "--no-report", *options)
+        return out
 
     def dead_letters(self) -> list[Any]:
         """Return the records of the topic, one for each key."""
@@ -189,7 +193,9 @@ class Live:
         """Return how many records stand on the output topics, repeats included."""
         config = load(self.config())
         return sum(
-            len(records) for name in OUTPUTS for _, records in read(config.broker, config.topic(name))
+            len(records)
+            for name in OUTPUTS
+            for _, records in read(config.broker, config.topic(name))
         )
 
     def load(self, messages: Sequence[Message]) -> None:
@@ -267,12 +273,15 @@ class Load(threading.Thread):
             begun, sent = time.monotonic(), []
             for number, each in enumerate(self._messages):
                 due = begun + self._seconds * number / len(self._messages)
-                while due - time.monotonic() > 0.05 and number >= self._at_least:
+                # Another thread says when to hurry.
+                while due - time.monotonic() > 0.05 and number >= self._at_least:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
                 topic = self._live.inputs[each.topic]
                 key = b"gone" if each.value is None else None
                 sent.append(
-                    await producer.send(topic, each.value, key, each.partition, each.timestamp)
+                    await producer.send(
+                        topic, each.value, key, each.partition, each.timestamp, each.headers
+                    )
                 )
                 self.left -= 1
             await asyncio.wait_for(asyncio.gather(*sent), SEND_S)
@@ -287,14 +296,6 @@ def run(*arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def replay(bootstrap: str, inputs: dict[str, str], contracts: Sequence[str], out: Path) -> Path:
-    """Replay topics into a folder."""
-    sources = [f"kafka://{bootstrap}/{topic}" for topic in inputs.values()]
-    stated = [word for path in contracts for word in ("--contract", path)]
-    run("replay", *sources, *stated, "--out", str(out), "--no-report")
-    return out
 
 
 def assert_same(live: Path, replayed: Path) -> None:
@@ -333,3 +334,15 @@ def alerts_of(folder: Path) -> list[dict[str, Any]]:
     """Return the data of the alerts."""
     lines = (folder / "alerts.jsonl").read_bytes().splitlines()
     return [orjson.loads(line)["data"] for line in lines]
+
+
+def holds_together(live: Live, traffic: Recording) -> None:
+    """Hold the outputs against a replay, and every event against its one place."""
+    exported, replayed = live.export(), live.replay()
+    assert_same(exported, replayed)
+    total = counted(exported)
+    assert total.total() == traffic.events, total
+    dead = live.dead_letters()
+    assert len(dead) == total["dead"]
+    lines = (replayed / "deadletters.jsonl").read_bytes().splitlines()
+    assert len(lines) == len(dead)

@@ -14,7 +14,7 @@ import orjson
 from driftline.simulate import Scenario, parse_fault, traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 PARTITIONS = 3
@@ -32,6 +32,7 @@ class Message(NamedTuple):
     timestamp: int
     value: bytes | None
     events: int = 1
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass(frozen=True)

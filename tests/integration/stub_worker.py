@@ -70,7 +70,7 @@ class StubObserve:
         self._position = records[-1].offset + 1
         return self._emit(self._position // SLOT, dead)
 
-    def on_idle(self, wall: int) -> Any:
+    def on_idle(self, wall: int, quiet_for: int) -> Any:
         del wall
         return self._emit(2**62, [])
 

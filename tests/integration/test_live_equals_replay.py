@@ -8,8 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from tests.integration._live import Live, alerts_of, assert_same, counted, windows_of
+from tests.integration._live import LOAD_S, Live, alerts_of, assert_same, counted, windows_of
 from tests.integration._traffic import PARTITIONS, recorded, write_contracts
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftline.broker.protocol import Broker
-
-LOAD_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +83,19 @@ def test_two_workers_one_joins_and_one_leaves(
         with live.loading(recorded().messages, LOAD_S) as traffic:
             first = live.start()
             live.until("assigned", first)
+            traffic.reach(0.3)
             second = live.start()
             live.until("assigned", second)
             live.until("assigned", first, times=2)
             assert traffic.left, "joined in mid-stream"
+            traffic.reach(0.6)
             time.sleep(1.0)
             live.workers[first].send_signal(signal.SIGTERM)
             assert live.end(first) == 0, live.log(first)
             assert traffic.left, "left in mid-stream"
             live.until("assigned", second, times=2)
+            traffic.reach(0.9)
+            time.sleep(1.0)
         live.workers[second].send_signal(signal.SIGTERM)
         assert live.end(second) == 0, live.log(second)
         live.finish()

@@ -188,3 +188,13 @@ def test_missing_topics_are_named(start: Any, broker: Broker, tmp_path: Path) ->
     assert worker.returncode == 1
     assert "nowhere-panes: expected a topic, found none" in log
     assert "driftline topics apply" in log
+
+
+def test_a_group_that_cannot_be_joined_is_one_line(start: Any, settings: Path) -> None:
+    # Shorter than brokers allow (6 s): aiokafka tells it to those who ask, and otherwise waits.
+    settings.write_text(settings.read_text().replace("session_timeout: 6s", "session_timeout: 2s"))
+    worker = start("--quiet", "--until-idle", "1")
+    _, log = worker.communicate(timeout=END_S)
+    assert worker.returncode == 1, log
+    assert len(log.splitlines()) == 1
+    assert "InvalidSessionTimeoutError" in log

@@ -50,7 +50,7 @@ def test_observe_sends_panes_then_marks_everywhere_then_is_safe() -> None:
         source=SOURCE,
         events=0,
         on_batch=lambda records: emission,
-        on_idle=lambda wall: SimpleNamespace(panes=[], mark=b"%d" % wall, dead=[]),
+        on_idle=lambda wall, quiet_for: SimpleNamespace(panes=[], mark=b"%d" % wall, dead=[]),
         checkpoint=lambda: Checkpoint(5, 1, 9, 2),
     )
     owner = ObserveOwner(observe, 0, CONFIG)
@@ -64,7 +64,7 @@ def test_observe_sends_panes_then_marks_everywhere_then_is_safe() -> None:
     ]
     assert parcel.safe == SafeOffset(5, Checkpoint(5, 1, 9, 2).metadata)
     assert (parcel.epoch, owner.handled, owner.dead) == (4, 10, 1)
-    assert owner.idle(4, 77).latest[0].value == b"77"
+    assert owner.idle(4, 77, 5).latest[0].value == b"77"
 
 
 class Detect:

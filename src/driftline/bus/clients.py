@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from driftline.bus.errors import BrokerUnreachable
+from driftline.bus.errors import BrokerUnreachable, DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from driftline.bus.config import BrokerConfig
 
-__all__ = ["close", "opened", "unreachable"]
+__all__ = ["close", "explained", "opened", "unreachable"]
 
 CLOSE_S = 5.0
 """For leaving a group; a broker that takes longer will notice by itself."""
 AGAIN_S = 0.5
+PROBE_S = 2.0
 PARTITION_BYTES = 4 * 2**20
 TOTAL_BYTES = 32 * 2**20
 
@@ -97,3 +98,25 @@ def unreachable(broker: BrokerConfig, error: BaseException) -> BrokerUnreachable
     name = type(error).__name__
     text = str(error).removeprefix(f"{name}: ") or "no answer"
     return BrokerUnreachable(f"{broker.bootstrap}: {name}: {text}")
+
+
+async def explained(broker: BrokerConfig, error: BaseException) -> BaseException:
+    """Put a broker that is gone before the delivery that failed because of it.
+
+    aiokafka calls a topic unknown when it was first sent to after the broker had gone.
+    """
+    if not isinstance(error, DeliveryError) or await _listens(broker):
+        return error
+    return BrokerUnreachable(f"{broker.bootstrap}: no answer ({error})")
+
+
+async def _listens(broker: BrokerConfig) -> bool:
+    """Tell whether any of the addresses takes connections."""
+    for address in broker.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(PROBE_S):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            writer.close()
+            return True
+    return False

@@ -16,7 +16,7 @@ LONGEST = 1_024
 
 
 def to_message(topic: str, dead: DeadLetter) -> Message:
-    """Return the message for a dead letter; a tombstone's value stays null."""
+    """Return the message for a dead letter; a tombstone's value is empty."""
     headers = {
         "error.path": dead.path,
         "error.expected": dead.expected,

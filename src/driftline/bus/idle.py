@@ -1,8 +1,9 @@
 """Which partitions are empty for good reason: asked of the broker, again and again.
 
 A partition counts as idle when the broker has said, in every answer for `idle_after` of wall time,
-that it holds nothing beyond what has been handled. A query that fails starts the wait anew: a
-worker that cannot reach the broker knows nothing, and must not let time pass for others.
+that it holds nothing beyond what has been handled, or that it never held anything. A query that
+fails starts the wait anew: a worker that cannot reach the broker knows nothing, and must not let
+time pass for others.
 """
 
 from __future__ import annotations
@@ -131,9 +132,11 @@ class IdleWatch:
                 since = now
                 self._idle.discard(source)
             self._since[source] = (owner.handled, wall, since)
-            if now - since >= self._after_s:
+            # A partition that never held a record (an input nobody uses) has nothing to wait for.
+            if now - since >= self._after_s or owner.handled == 0:
                 self._idle.add(source)
-                await self._runtime.delivery.submit(owner.idle(epoch, wall))
+                quiet_for = int((now - since) * SECOND)
+                await self._runtime.delivery.submit(owner.idle(epoch, wall, quiet_for))
 
     def _judge_quiet(self, ends: Mapping[Source, int], now: float, *, settled: bool) -> None:
         """Note since when nothing has come in, nothing has come out, and all is handled.

@@ -66,9 +66,9 @@ class ObserveOwner:
         self.handled = chunk.end
         return self._parcel(chunk.epoch, emission)
 
-    def idle(self, epoch: int, wall: int) -> Parcel:
-        """Let time pass: the partition was found empty at `wall` (microseconds)."""
-        return self._parcel(epoch, self.observe.on_idle(wall))
+    def idle(self, epoch: int, wall: int, quiet_for: int) -> Parcel:
+        """Let time pass: the partition was found empty at `wall`, and for how long (both in us)."""
+        return self._parcel(epoch, self.observe.on_idle(wall, quiet_for))
 
     def _parcel(self, epoch: int, emission: Emission) -> Parcel:
         self.dead += len(emission.dead)

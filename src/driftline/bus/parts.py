@@ -26,7 +26,7 @@ class ObservePart(Protocol):
     events: int
 
     def on_batch(self, records: Sequence[RawRecord]) -> Emission: ...  # noqa: D102
-    def on_idle(self, wall: int) -> Emission: ...  # noqa: D102
+    def on_idle(self, wall: int, quiet_for: int) -> Emission: ...  # noqa: D102
     def checkpoint(self) -> Checkpoint: ...  # noqa: D102
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.bus.app import create_app, open_topic
 from driftline.bus.assignment import OwnerFactory
+from driftline.bus.clients import explained, unreachable
 from driftline.bus.clock import Clock
 from driftline.bus.delivery import Delivery
-from driftline.bus.errors import BrokerUnreachable
 from driftline.bus.idle import IdleWatch
 from driftline.bus.metrics import Metrics
 from driftline.bus.owners import DetectOwner, ObserveOwner
@@ -36,6 +36,7 @@ __all__ = ["Runtime"]
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 0.5
 STOP_S = 60.0
 """Longest graceful stop: the chunk in hand, its deliveries, a snapshot and a commit take well under
 a second each; what takes longer waits for a broker that is gone."""
@@ -86,8 +87,9 @@ class Runtime:
         self.delivery = Delivery(self._send, consumer.safe.mark)
         self.idle = IdleWatch(self)
         self.run(self.delivery.run())
-        await self.app.start()
-        self.run(self._watch_app())
+        # Not awaited: Faust's start does not return while the group cannot be joined.
+        self.run(self._run_app())
+        self.run(self._watch_group())
         self.run(self._tail.run())
         self.run(self._snapshots())
         self.run(self.idle.run())
@@ -127,6 +129,7 @@ class Runtime:
         if self._fault is None:
             self._fault = error
             await self.app.crash(error)
+            self._fault = await explained(self.config.broker, error)
             self._done.set()
 
     def _define_agents(self) -> None:
@@ -204,14 +207,21 @@ class Runtime:
         )
         return sent
 
-    async def _watch_app(self) -> None:
-        """Notice when Faust itself gives up (the consumer's thread, a supervisor)."""
+    async def _run_app(self) -> None:
+        """Start Faust; notice when it gives up by itself (the consumer's thread, a supervisor)."""
+        await self.app.start()
         await self.app.wait_until_stopped()
-        if self._fault is None and not self._done.is_set():
-            why = self.app.crash_reason
-            msg = f"{self.config.broker.bootstrap}: {type(why).__name__}: {why}"
-            self._fault = BrokerUnreachable(msg) if why is not None else None
-            self._done.set()
+        why = self.app.crash_reason
+        if why is not None and not self._done.is_set():
+            raise unreachable(self.config.broker, why)
+
+    async def _watch_group(self) -> None:
+        """Notice that the group cannot be joined (rights, settings): aiokafka waits to be asked."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            why = self.consumer.group_error()
+            if why is not None:
+                raise unreachable(self.config.broker, why)
 
     def run(self, body: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the agents; whatever escapes it ends the worker."""

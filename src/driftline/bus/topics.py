@@ -167,7 +167,7 @@ async def remove(broker: BrokerConfig, names: Sequence[str]) -> None:
 async def _visible(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
     """Wait until the broker tells of topics that it has just made."""
     async with asyncio.timeout(VISIBLE_S):
-        while not all((await _partition_counts(admin, names)).values()):
+        while not all((await _partition_counts(admin, names)).values()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
@@ -77,6 +77,25 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.taken: dict[Source, int] = {}
+        self.group_error: BaseException | None = None
+
+    async def on_start(self) -> None:
+        """Start the consumer, and listen for what keeps it out of its group."""
+        await super().on_start()
+        self.add_future(self._listen())
+
+    async def _listen(self) -> None:
+        """Keep the error that ends the group's coordination (rights, settings).
+
+        aiokafka tells it to those who wait for an assignment or for records; Faust does neither
+        before there is an assignment, and would wait for ever.
+        """
+        subscription = self._ensure_consumer()._subscription  # noqa: SLF001
+        while self.group_error is None:
+            try:
+                await subscription.wait_for_assignment()
+            except KafkaError as error:
+                self.group_error = error
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -292,6 +311,10 @@ class ChunkConsumer(driver.Consumer):
     def fetch_position(self, source: Source) -> int | None:
         """Return the next offset that will be fetched, or None while it is not known."""
         return self._thread.fetch_position(source)
+
+    def group_error(self) -> BaseException | None:
+        """Return what ended the group's coordination, if anything has."""
+        return self._thread.group_error
 
     def taken(self, source: Source) -> int | None:
         """Return the end of the last chunk taken since the last seek, handed out or not yet."""

@@ -63,8 +63,8 @@ class Marks:
         else:
             self._idle.pop(source, None)
             self._busy[source] = max(mark, self._busy.get(source, NEVER))
-        # Time never runs backwards, even when an idle source comes back with older events.
-        self._low = max(self._low, self._current())
+        # It falls when a source comes back with older events; slots that have closed stay closed.
+        self._low = self._current()
 
     def _current(self) -> int:
         if self._busy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,7 @@ class Model:
         self._references = references
         self._open: dict[int, _OpenSlot] = {}
         self._closed_to = -(2**62)
-        self._progress: dict[str, tuple[int, set[tuple[Any, ...]]]] = {}
+        self._progress: dict[str, tuple[int, dict[tuple[Any, ...], int]]] = {}
         self._overdue = Pane.empty(None, 0)
         self._number = 0
         self._reference: Reference | None = None
@@ -159,16 +160,23 @@ class Model:
 
     def _is_repeat(self, message: PaneMessage) -> bool:
         """Tell a pane that was sent before: a source closes its slots in ascending order."""
-        key = message.key
+        key, pane = message.key, message.pane
         about = (key.segment, key.kind, message.part)
-        start, seen = self._progress.get(str(message.source), (-(2**62), set()))
-        if key.start < start or (key.start == start and about in seen):
+        start, seen = self._progress.get(str(message.source), (-(2**62), {}))
+        if key.start < start:
             return True
         if key.start > start:
-            seen = set()
-        seen.add(about)
+            seen = {}
+        held = pane.rows + pane.late + pane.dead + pane.duplicates
+        before = seen.get(about)
+        seen[about] = max(held, before or 0)
         self._progress[str(message.source)] = (key.start, seen)
-        return False
+        if before is None:
+            return False
+        # An idle source was closed, its owner died before it could say so, and more had come by
+        # then: what the pane holds beyond the one that was merged is late.
+        self._overdue.late += max(0, held - before)
+        return True
 
     def close(self, low: int) -> Output:
         """Close every slot and window that all sources have passed, in order."""
@@ -271,7 +279,8 @@ class Model:
             "number": self._number,
             "topics": sorted(self._topics),
             "progress": {
-                source: [start, sorted(seen)] for source, (start, seen) in self._progress.items()
+                source: [start, sorted(seen.items())]
+                for source, (start, seen) in self._progress.items()
             },
             "open": [
                 [start, _encoded(slot.panes), sorted(slot.topics)]
@@ -285,7 +294,8 @@ class Model:
             "unread": self._unread.snapshot(),
             "incidents": self._incidents.snapshot(),
         }
-        return msgspec.msgpack.encode(state)
+        # Raw rows of a warm-up are bulky text; a message has a largest size.
+        return zlib.compress(msgspec.msgpack.encode(state), 1)
 
     def restore(self, data: bytes) -> None:
         """Take up what `snapshot` gave.
@@ -296,12 +306,12 @@ class Model:
             Not such a state, or one of another format.
         """
         try:
-            state = msgspec.msgpack.decode(data)
+            state = msgspec.msgpack.decode(zlib.decompress(data))
             if state["format"] != FORMAT:
                 msg = f"state of {self.name}: expected format {FORMAT}, got {state['format']!r}"
                 raise StateError(msg)
             self._restore(state)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        except (zlib.error, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             msg = f"state of {self.name}: cannot be read: {type(error).__name__}: {error}"
             raise StateError(msg) from error
 
@@ -313,7 +323,7 @@ class Model:
         self._number = state["number"]
         self._topics = set(state["topics"])
         self._progress = {
-            source: (start, {_about(*about) for about in seen})
+            source: (start, {_about(*about): held for about, held in seen})
             for source, (start, seen) in state["progress"].items()
         }
         self._open = {

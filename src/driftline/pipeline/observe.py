@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from driftline.contract import Contract
 from driftline.events.codec import Decoder
 from driftline.events.record import UNATTRIBUTED
 from driftline.pipeline.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from driftline.events.record import RawRecord, Source
     from driftline.pipeline.references import References
 
-SECOND = 1_000_000
+DEFAULT_SLOT = Contract(model="").slot
 MAX_SEGMENTS = 64
 """Segments of one model in one slot of one partition; further ones are counted as one."""
 OTHER_SEGMENT = (("segment", "…"),)
@@ -100,6 +101,8 @@ class Observe:
         self._unplaced: list[DeadLetter] = []
         self._repeats = Repeats()
         self._sent = NEVER
+        # Once a slot is enough: a mark is a message to every partition of `panes`.
+        self._tick = min([DEFAULT_SLOT, *(contract.slot for contract in book)])
         self.skipped = 0
         self.events = 0
 
@@ -131,6 +134,8 @@ class Observe:
     def on_idle(self, wall: int, quiet_for: int = 0) -> Emission:
         """Let event time pass as wall time: the source is known to be empty.
 
+        Slots that wall time has passed are closed, and stay closed for what comes later.
+
         Parameters
         ----------
         wall
@@ -140,9 +145,11 @@ class Observe:
         """
         if self._unplaced:
             self._place_waiting(0 if wall == FOREVER else wall)
-        self._mark = max(self._mark, wall)
+        passed = [h.close_at for h in self._open.values() if h.close_at <= wall]
+        # As far as slots are closed by it and no further: what comes later may well be history.
+        self._mark = max(self._mark, *passed) if passed else self._mark
         emission = self._emit([])
-        emission.mark = encode_mark(self.source, self._mark, idle=True, quiet_for=quiet_for)
+        emission.mark = encode_mark(self.source, wall, idle=True, quiet_for=quiet_for)
         # The first batch after this must say at once that the source is back.
         self._sent = NEVER
         return emission
@@ -333,7 +340,7 @@ class Observe:
                 continue  # published before the restart; this one may lack the events before it
             name = key.model.encode()
             emission.panes.extend((name, m) for m in encode_pane(key, self.source, held.pane))
-        if closed or self._mark - self._sent >= SECOND:
+        if closed or self._mark // self._tick > self._sent // self._tick:
             emission.mark = encode_mark(self.source, self._mark)
             self._sent = self._mark
         return emission

@@ -40,6 +40,8 @@ class Driver:
         Folder for outputs on their way into order; whoever made it removes it.
     span
         Event time to count, microseconds, from and up to but not including; None is open.
+    reject_unknown
+        Whether events of models without a contract are dead letters.
     """
 
     def __init__(
@@ -49,11 +51,16 @@ class Driver:
         feeds: Sequence[Feed],
         spool: Path,
         span: tuple[int | None, int | None] = (None, None),
+        *,
+        reject_unknown: bool = False,
     ) -> None:
         self._feeds = feeds
         self._references = references
         self._observers = [
-            Observe(feed.source, feed.spec, book, references, span=span) for feed in feeds
+            Observe(
+                feed.source, feed.spec, book, references, span=span, reject_unknown=reject_unknown
+            )
+            for feed in feeds
         ]
         self._detect = Detect(book, [feed.source for feed in feeds], references)
         self._messages = 0

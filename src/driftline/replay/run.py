@@ -42,7 +42,8 @@ class Request:
     span
         Event time to count, microseconds, from and up to but not including; None is open.
     config
-        How to connect to Kafka and where its topics keep their fields.
+        How to connect to Kafka, where its topics keep their fields, and whether models without a
+        contract are watched.
     report
         Whether to write ``report.html`` too.
     """
@@ -94,7 +95,14 @@ def replay(
             config = structs.replace(config, broker=broker)
         feeds = _feeds(named, request, config, spool, stack)
         references = references_for(request.book, config)
-        driver = Driver(request.book, references, feeds, spool, request.span)
+        driver = Driver(
+            request.book,
+            references,
+            feeds,
+            spool,
+            request.span,
+            reject_unknown=config.unknown_models == "reject",
+        )
         total = sum(feed.total for feed in feeds)
         read = 0
 

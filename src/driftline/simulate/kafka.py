@@ -114,9 +114,9 @@ async def to_kafka(
             compression_type=None if delivery.compression == "none" else delivery.compression,
             **connection,
         )
-        async with asyncio.timeout(START_TIMEOUT_S):
-            await producer.start()
         try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await producer.start()
             sender = _Sender(producer, topics, partitions, delivery)
             pace = _Pace(scenario.start, delivery)
             for block in scenario.blocks():

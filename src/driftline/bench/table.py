@@ -1,0 +1,103 @@
+"""The tables that people read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from driftline.bench.memory import Memory
+    from driftline.bench.results import Spread, Throughput
+    from driftline.bench.scaling import Scaling
+
+__all__ = ["print_memory", "print_scaling", "print_throughput"]
+
+
+def print_throughput(found: Throughput, console: Console) -> None:
+    """Print a run's programs and ratios."""
+    rounds = max((len(done) for done in found.rounds.values()), default=0)
+    table = Table(
+        title=f"{found.events:,} events of {found.bytes_each:.0f} bytes, 20 features; "
+        f"one core; median of {rounds} rounds (least to most)"
+    )
+    table.add_column("program")
+    for head in ("events", "events/s", "events/CPU s", "peak MB"):
+        table.add_column(head, justify="right")
+    for key, title in found.titles.items():
+        if key not in found.rounds:
+            table.add_row(title, "left out", "", "", "")
+            continue
+        table.add_row(
+            title,
+            f"{found.rounds[key][0].events:,}",
+            _rate(found.per_s(key)),
+            _rate(found.per_cpu_s(key)),
+            f"{found.rss_mb(key):,.0f}",
+        )
+    console.print(table)
+    ratios = Table(title="events a CPU second, ratios within a round")
+    ratios.add_column("of")
+    ratios.add_column("to")
+    ratios.add_column("ratio", justify="right")
+    for (one, other), spread in found.ratios().items():
+        ratios.add_row(
+            found.titles[one],
+            found.titles[other],
+            f"{spread.median:.2f} ({spread.least:.2f} to {spread.most:.2f})",
+        )
+    if ratios.row_count:
+        console.print(ratios)
+    for key, reason in found.skipped.items():
+        console.print(f"left out: {found.titles[key]}: {reason}", highlight=False, markup=False)
+    console.print(found.note, highlight=False, markup=False)
+    console.print(f"{found.machine}; took {found.seconds:.0f} s", highlight=False, markup=False)
+
+
+def print_scaling(found: Scaling, console: Console) -> None:
+    """Print the cost of a value at each point."""
+    table = Table(title="CPU nanoseconds a feature value, observe and detect, no broker")
+    for head in ("models", "features", "events a slot and model", "slots"):
+        table.add_column(head, justify="right")
+    for head in ("observe", "detect", "together", "MB at start", "peak MB"):
+        table.add_column(head, justify="right")
+    before = None
+    for point in found.points:
+        case = point.case
+        if before is not None and case.axis != before:
+            table.add_section()
+        before = case.axis
+        table.add_row(
+            f"{case.models:,}",
+            f"{case.features:,}",
+            f"{case.per_slot:,}",
+            f"{case.slots:,}",
+            f"{point.observe_ns:,.0f}",
+            f"{point.detect_ns:,.0f}",
+            f"{point.total_ns:,.0f}",
+            f"{point.start_mb:,.0f}",
+            f"{point.peak_mb:,.0f}",
+        )
+    console.print(table)
+    console.print(found.machine, highlight=False, markup=False)
+
+
+def print_memory(found: Memory, console: Console) -> None:
+    """Print memory at each million events, and how it grows."""
+    table = Table(title="resident memory of one worker")
+    for head in ("events", "MB", "seconds"):
+        table.add_column(head, justify="right")
+    for sample in found.each(1_000_000):
+        table.add_row(f"{sample.events:,}", f"{sample.rss_mb:,.1f}", f"{sample.seconds:,.0f}")
+    console.print(table)
+    console.print(
+        f"slope over the last {len(found.settled)} samples: {found.slope:+.2f} MB a million events",
+        highlight=False,
+    )
+    console.print(found.machine, highlight=False, markup=False)
+
+
+def _rate(spread: Spread) -> str:
+    return f"{spread.median:,.0f} ({spread.least:,.0f} to {spread.most:,.0f})"
