@@ -14,8 +14,8 @@ import pytest
 from driftline.bench import environments
 from driftline.bench.cores import Cores, choose, on_cores
 from driftline.bench.errors import BenchError
+from driftline.bench.launch import Meter
 from driftline.bench.memory import Memory, Sample
-from driftline.bench.peers.launch import Meter
 from driftline.bench.pipeline_cost import measure_cost
 from driftline.bench.process import follow, measure
 from driftline.bench.results import Round, Throughput

@@ -38,11 +38,11 @@ OPEN = {"errors", "__init__", "__version__"}
 
 # Faust's classes stay behind one door. aiokafka is also what the SDK, the simulator (it writes
 # traffic as any producer would) and the local broker may use without Faust. The programs that
-# bench measures driftline against are no part of it; tests/unit/test_bench_peers.py keeps them so.
+# bench measures driftline against lie in tests/perf/peers.
 ONLY_IN = {
-    "faust": {"bus", "bench"},
+    "faust": {"bus"},
     "mode": {"bus"},
-    "aiokafka": {"bus", "publish", "simulate", "broker", "bench"},
+    "aiokafka": {"bus", "publish", "simulate", "broker"},
 }
 LINES = 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}

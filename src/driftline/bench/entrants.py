@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driftline.bench import peers
 from driftline.bench.environments import Unavailable, interpreter, pins
 
 if TYPE_CHECKING:
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL", "BASE", "RATIOS", "Entrant", "Field", "choose"]
 
-LAUNCH = Path(peers.__file__).parent / "launch.py"
+LAUNCH = Path(__file__).with_name("launch.py")
+PEERS = Path(__file__).parents[3] / "tests" / "perf" / "peers"
+"""Programs of other libraries; they are in the checkout, not in the package."""
 FOREIGN = {
     "quix": pins("quixstreams==3.28.1"),
     "bytewax": pins("bytewax==0.21.1", "confluent-kafka==2.12.2"),
@@ -129,7 +130,7 @@ def _peer(
         }
         options = [text for name, value in given.items() for text in (f"--{name}", str(value))]
         # Isolated: no variable of the environment changes what a peer imports.
-        return [python, "-E", "-s", str(LAUNCH), program, *options]
+        return [python, "-E", "-s", str(LAUNCH), str(PEERS / f"{program}.py"), *options]
 
     return Entrant(key, TITLES[key], events, command, optional)
 

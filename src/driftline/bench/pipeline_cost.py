@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import orjson
 
-from driftline.bench.peers.launch import peak_rss_mb, rss_mb
+from driftline.bench.launch import peak_rss_mb, rss_mb
 from driftline.bench.stream import model_names
 from driftline.contract import Book, Contract
 from driftline.events.mapping import InputSpec

@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from driftline.bench.peers.launch import Meter
+from driftline.bench.launch import Meter
 from driftline.pipeline.detect import Detect
 from driftline.pipeline.observe import Observe
 

@@ -27,6 +27,8 @@ __all__ = ["Scene"]
 
 LOOK_S = 0.2
 GRACE_S = 0.5
+CLEAN_S = 15.0
+"""Closing three connections to a broker that is gone: each gives up after five seconds."""
 PATIENCE_S = 60.0
 """Longest silence of the worker while it has work; it takes a few seconds on a busy machine."""
 
@@ -99,7 +101,11 @@ class Scene:
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            # What does not end by itself is cancelled once more as the loop closes.
+            if running:
+                ended, _ = await asyncio.wait(running, timeout=CLEAN_S)
+                # What ended the demo is told; what came of that in other tasks is not.
+                _ = [task.exception() for task in ended if not task.cancelled()]
 
     async def _send(self) -> None:
         bootstrap, prefix = self._config.broker.bootstrap, self._config.prefix

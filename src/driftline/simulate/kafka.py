@@ -32,6 +32,8 @@ BATCH_BYTES = 512 * 1024
 TICK_S = 0.05
 START_TIMEOUT_S = 30.0
 SEND_TIMEOUT_S = 60.0
+# All is delivered by then, or will not be: aiokafka itself would wait for a broker that is gone.
+STOP_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ async def to_kafka(
                     break
             await sender.settle()
         finally:
-            await producer.stop()
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await producer.stop()
     except TimeoutError as error:
         msg = f"{bootstrap}: no answer in time; is the broker up?"
         raise BrokerError(msg) from error

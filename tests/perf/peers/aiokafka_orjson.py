@@ -9,7 +9,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 if TYPE_CHECKING:
-    from driftline.bench.peers.launch import Meter, Task
+    from driftline.bench.launch import Meter, Task
 
 MIB = 2**20
 

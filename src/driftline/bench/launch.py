@@ -1,4 +1,4 @@
-"""Run one peer and measure it: ``python launch.py PEER --bootstrap H:P --topic T --events N …``.
+"""Run one peer and measure it: ``python launch.py FILE --bootstrap H:P --topic T --events N …``.
 
 Standard library only, as it runs in environments where driftline is not.
 """
@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 __all__ = ["AdwinOfEach", "Meter", "Task", "peak_rss_mb", "rss_mb"]
@@ -124,8 +125,10 @@ def main() -> None:
     for name in ("events", "partitions"):
         parser.add_argument(f"--{name}", type=int, required=True)
     given = vars(parser.parse_args())
-    # The script's folder is first on the path, so a peer is a top-level module here.
-    peer = importlib.import_module(given.pop("peer"))
+    path = Path(given.pop("peer"))
+    # A peer is a top-level module here, and so is this file to the peer.
+    sys.path.insert(0, str(path.parent))
+    peer = importlib.import_module(path.stem)
     peer.run(Task(**given), Meter())
 
 

@@ -10,7 +10,7 @@ import orjson
 from launch import AdwinOfEach  # type: ignore[import-not-found]  # it runs beside this file
 
 if TYPE_CHECKING:
-    from driftline.bench.peers.launch import Meter, Task
+    from driftline.bench.launch import Meter, Task
 
 
 def run(task: Task, meter: Meter) -> None:

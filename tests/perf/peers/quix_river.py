@@ -8,7 +8,7 @@ from launch import AdwinOfEach  # type: ignore[import-not-found]  # it runs besi
 from quixstreams import Application  # type: ignore[import-not-found]  # in its own environment
 
 if TYPE_CHECKING:
-    from driftline.bench.peers.launch import Meter, Task
+    from driftline.bench.launch import Meter, Task
 
 
 def run(task: Task, meter: Meter) -> None:
