@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -90,8 +91,6 @@ def left_topics(broker: Broker) -> list[str]:
         async with topics._admin(BrokerConfig(bootstrap=broker.bootstrap)) as admin:
             return [name for name in await admin.list_topics() if name.startswith("driftline-demo")]
 
-    import asyncio
-
     return asyncio.run(ask())
 
 
@@ -160,7 +159,5 @@ def test_a_demo_that_is_killed_leaves_no_worker(
     # Nobody was left to delete its topics.
     made = left_topics(broker)
     assert made
-
-    import asyncio
 
     asyncio.run(topics.remove(BrokerConfig(bootstrap=broker.bootstrap), made))

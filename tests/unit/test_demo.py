@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from driftline.bus.config_file import load as load_config
 from driftline.cli import main
 from driftline.cli._demo_score import Score
 from driftline.cli._demo_story import MODELS, Story, encore, story, write_config, write_contracts
@@ -129,16 +131,12 @@ def test_the_contracts_are_sound(tmp_path: Path) -> None:
     codes = {}
     for model in MODELS:
         contract = book.of(model)
-        import datetime as dt
-
         today = dt.date(1970, 1, 1) + dt.timedelta(days=BEGUN // DAY)
         codes[model] = [gap.code for gap in gaps(contract, today)]
     assert codes == {"credit-risk": [], "demand-forecast": ["no_decision_policy"]}
 
 
 def test_the_configuration_can_be_read(tmp_path: Path) -> None:
-    from driftline.bus.config_file import load as load_config
-
     config = load_config(write_config(tmp_path, "127.0.0.1:9092", "demo.", 8090))
     assert config.sources[0].topic == "demo.predictions"
     assert config.contracts == tuple(str(tmp_path / f"{model}.yaml") for model in MODELS)

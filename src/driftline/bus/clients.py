@@ -71,6 +71,9 @@ async def _started(broker: BrokerConfig, *, patient: bool) -> AIOKafkaConsumer:
             if loop.time() >= deadline:
                 raise unreachable(broker, error) from error
             await asyncio.sleep(AGAIN_S)
+        except asyncio.CancelledError:
+            await close(consumer)
+            raise
         else:
             return consumer
 

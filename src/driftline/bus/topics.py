@@ -160,8 +160,11 @@ async def remove(broker: BrokerConfig, names: Sequence[str]) -> None:
             for name, code in answer.topic_error_codes
             if code not in {0, UNKNOWN_TOPIC}
         ]
-    if refused:
-        raise TopicsError(refused)
+        if refused:
+            raise TopicsError(refused)
+        async with asyncio.timeout(VISIBLE_S):
+            while any((await _partition_counts(admin, names)).values()):  # noqa: ASYNC110 - polls
+                await asyncio.sleep(0.05)
 
 
 async def _visible(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Scene"]
 
 LOOK_S = 0.2
-GRACE_S = 0.5
+QUIET_S = 1.0
 CLEAN_S = 15.0
 """Closing three connections to a broker that is gone: each gives up after five seconds."""
 PATIENCE_S = 60.0
@@ -120,12 +120,19 @@ class Scene:
 
     async def _read(self) -> None:
         """Tell of everything that comes out."""
+        last: asyncio.TimerHandle | None = None
         names = {self._config.topic(name): name for name in ("alerts", "feedback", "windows")}
         async for source, records in follow(self._config.broker, list(names)):
             self._heard = time.monotonic()
             for record in records:
                 if record.value is not None:
                     self._take(names[source.topic], orjson.loads(record.value))
+            if self.finished and self._go_on is None:
+                # What was published before the last window may come after it: partitions are read
+                # in no order. Quiet means that all has been read.
+                if last is not None:
+                    last.cancel()
+                last = asyncio.get_running_loop().call_later(QUIET_S, self._stop.set)
 
     def _take(self, name: str, message: dict[str, Any]) -> None:
         match name:
@@ -145,7 +152,8 @@ class Scene:
         model = window["model"]
         self._watched[model] = max(self._watched[model], parse_instant(window["end"]))
         if self.finished:
-            self._teller.window(window)
+            if self._go_on is not None:
+                self._teller.window(window)
             return
         reached = min(self._watched.values())
         self._teller.progress(reached)
@@ -153,10 +161,7 @@ class Scene:
         last = (self._part.start + self._part.duration) // WINDOW * WINDOW
         if reached >= last:
             self.finished = True
-            if self._go_on is None:
-                # An alert of the same moment may still be on its way, on another partition.
-                asyncio.get_running_loop().call_later(GRACE_S, self._stop.set)
-            else:
+            if self._go_on is not None:
                 self._teller.result()
                 self._go_on()
 

@@ -111,7 +111,7 @@ class Teller:
         """Print what was planted in the first part, what was found, and what else was said."""
         self._progress.stop()
         table = Table(box=None, pad_edge=False)
-        for heading in ("model", "fault", "planted", "alert", "delay", "right?"):
+        for heading in ("model", "fault", "planted", "alert", "delay", "events", "right?"):
             table.add_column(heading)
         for each in self._score.outcomes:
             if each.planted < self._end:
@@ -128,11 +128,12 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     what = " ".join([fault.kind.replace("_", " "), fault.feature or "", *size])
     planted = _clock(format_instant(outcome.planted))
     if outcome.alert is None:
-        return fault.model, escape(what), planted, "-", "-", "[red]not found[/]"
+        return fault.model, escape(what), planted, "-", "-", "-", "[red]not found[/]"
     named = outcome.alert["feature"] or "the whole model"
     verdict = "[green]yes[/]" if outcome.right else f"[red]no: {escape(named)}[/]"
     at = _clock(outcome.alert["detected_at"])
-    return fault.model, escape(what), planted, at, _delay(outcome), verdict
+    delay = f"{outcome.delay / 1e6:g} s"
+    return fault.model, escape(what), planted, at, delay, f"{outcome.events:,}", verdict
 
 
 def _delay(outcome: Outcome) -> str:

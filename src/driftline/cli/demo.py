@@ -55,8 +55,9 @@ def command(
     if as_json and not once:
         msg = "--json: expected --once beside it, as there is no end to report on without"
         raise UsageError(msg)
-    # Its errors come in numbers and with tracebacks; what ends the demo is told in one line.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+    # Their errors come in numbers and with tracebacks; what ends the demo is told in one line.
+    for name in ("aiokafka", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with Interrupts() as interrupts:
         try:
             return Demo(interrupts, once=once, as_json=as_json).run()
@@ -91,9 +92,9 @@ class Interrupts:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Give them back."""
+        """Give them back; a process that was told to end is not to be told so again."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._came else handler)
 
 
 class Demo:
