@@ -20,7 +20,7 @@ MAX_CATEGORIES = 50
 OTHER = "…"
 """Name of the last bin of an open categorical column: every level not among the most frequent."""
 
-FIXED_POINT_BITS = 16
+FIXED_POINT_BITS = 15
 """Fixed-point steps in one reference standard deviation, as a power of two."""
 
 
@@ -125,12 +125,15 @@ class Column:
 
     def bin_numbers(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the bin codes of float64 numbers, NaN being missing."""
-        codes = np.searchsorted(self.edges, numbers, side="right") - 1
-        outside = (codes < 0) | (codes >= self.bins)
-        if outside.any():
-            codes[outside] = self.bins
-            codes[np.isnan(numbers)] = self.bins + 1
-        return codes
+        edges, codes = self._ladder
+        return codes[np.searchsorted(edges, numbers, side="right")]
+
+    @cached_property
+    def _ladder(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Edges with infinity on top, and the code of each step: NaN sorts above everything."""
+        inside = np.arange(self.bins)
+        codes = np.concatenate([[self.bins], inside, [self.bins, self.bins + 1]])
+        return np.append(self.edges, np.inf), codes.astype(np.int64)
 
 
 class _Codes(dict[Any, int]):

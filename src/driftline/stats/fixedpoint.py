@@ -1,8 +1,8 @@
 """Exact sums of real values: fixed point on the reference's scale, split so nothing overflows.
 
 Floating-point sums depend on the order of addition; panes must not. A value x becomes the integer
-``q = rint((x - center) / unit)``, clipped to ±2**38 (four million reference standard deviations),
-and is split as ``q = high * 2**19 + low``. The five sums of high, low and their products then stay
+``q = rint((x - center) / unit)``, clipped to ±2**39 (eight million reference standard deviations),
+and is split as ``q = high * 2**20 + low``. The five sums of high, low and their products then stay
 inside int64 for 2**25 values, and merging panes is integer addition: associative and commutative
 bit for bit.
 """
@@ -16,9 +16,10 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-SPLIT_BITS = 19
+SPLIT_BITS = 20
 _SPLIT = float(2**SPLIT_BITS)
-_CLIP = float(2 ** (2 * SPLIT_BITS) - 1)
+_CLIP = float(2 ** (2 * SPLIT_BITS - 1) - 1)
+_LOW = float(2 ** (SPLIT_BITS - 1))
 SUMS = 5
 
 
@@ -43,12 +44,23 @@ def fixed_point_sums(
     -------
     int64 of shape (groups, 5, d): Σhigh, Σlow, Σhigh², Σhigh·low, Σlow².
     """
-    q = np.rint((values - centers) / units)
-    np.clip(q, -_CLIP, _CLIP, out=q)
-    np.nan_to_num(q, copy=False, nan=0.0)
+    # Units are powers of two, so this product is the quotient, exactly.
+    q = values - centers
+    q *= 1 / units
+    np.rint(q, out=q)
+    q[np.isnan(q)] = 0.0
+    largest = max(float(q.max(initial=0.0)), -float(q.min(initial=0.0)))
+    rows, width = values.shape
+    if largest <= _LOW and starts.size == 1 and rows <= _FLOAT_ROWS:
+        # Nothing lies further out than eight reference sd, as is usual: every high part is nought.
+        out = np.zeros((1, SUMS, width), dtype=np.int64)
+        out[0, 1] = q.sum(axis=0)
+        out[0, 4] = np.einsum("ij,ij->j", q, q)
+        return out
+    if largest > _CLIP:
+        np.clip(q, -_CLIP, _CLIP, out=q)
     high = np.rint(q / _SPLIT)
     low = q - high * _SPLIT
-    rows, width = values.shape
     out = np.empty((starts.size, SUMS, width), dtype=np.int64)
     if rows <= _FLOAT_ROWS or starts.size > 1:
         out[:, 0] = _reduce(high, starts)
