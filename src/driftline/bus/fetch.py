@@ -115,6 +115,9 @@ def _unpack(result: Any, tp: TopicPartition, max_records: int) -> list[RawRecord
     fetched = result._partition_records  # noqa: SLF001
     batches = fetched._records  # noqa: SLF001
     committed_only = fetched._isolation_level == READ_COMMITTED  # noqa: SLF001
+    # A generator over itself that nobody here runs: a cycle that would keep megabytes until the
+    # next full garbage collection.
+    fetched._records_iterator = None  # noqa: SLF001
     records: list[RawRecord] = []
     while len(records) < max_records:
         if not batches.has_next():

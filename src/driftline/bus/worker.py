@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from driftline.bus import topics
 from driftline.bus.errors import TopicsError
+from driftline.bus.garbage import collect_rarely
 from driftline.bus.health import Health
 from driftline.bus.runtime import Runtime
 
@@ -87,6 +88,7 @@ async def run(
         runtime.run(health.watch())
         if until_idle_s is not None:
             helpers.append(loop.create_task(_stop_when_idle(runtime, until_idle_s)))
+        collect_rarely()
         log.info("reading %s", ", ".join(spec.topic for spec in config.sources))
         await runtime.wait()
     finally:

@@ -55,8 +55,10 @@ def command(
     the same bytes. Events need not be sorted across sources. Writes alerts.jsonl, feedback.jsonl,
     windows.jsonl, deadletters.jsonl, summary.json and report.html.
     """
+    from driftline.bus.garbage import collect_rarely
     from driftline.replay.run import Request
 
+    collect_rarely()
     request = Request(
         sources=sources,
         book=_book(contract or []),

@@ -15,6 +15,7 @@ from driftline.events.errors import Fault
 from driftline.events.fields import FIELDS, required
 from driftline.events.frame import Frame
 from driftline.events.gather import Gathered
+from driftline.events.numbers import Numbers
 from driftline.events.plan import Branch, Leaf, Plan
 from driftline.events.time import parse_ts_column
 
@@ -106,7 +107,13 @@ def _spread(gathered: Gathered, out: Spread, *, partial: bool) -> None:
         assert not isinstance(kid, Branch)
         column: Sequence[Any] = held
         present = rows
-        if partial or not kid.always:
+        if isinstance(held, Numbers):
+            present = rows - len(held.absent)
+            out.keys += present
+            if present == 0:
+                out.idle += 1
+                continue
+        elif partial or not kid.always:
             present = len([1 for value in column if value is not UNSET])
             out.keys += present
             if present == 0:
@@ -166,6 +173,9 @@ def row_keys(gathered: Gathered, row: int) -> int:
         if isinstance(held, Gathered):
             total += not held.absent.get(row, False)
             total += 0 if row in held.absent else row_keys(held, row)
+            continue
+        if isinstance(held, Numbers):
+            total += row not in held.absent
             continue
         value = held[row]
         if value is UNSET:
@@ -239,6 +249,8 @@ def build_frame(
 
 
 def _any(column: Sequence[Any]) -> bool:
+    if isinstance(column, Numbers):
+        return column.any()
     return column[0] is not None or any(value is not None for value in column)
 
 

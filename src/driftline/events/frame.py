@@ -35,8 +35,8 @@ class Frame:
     columns
         For each column name a sequence of n Python values. ``None`` is missing (absent, null or not
         finite). When `kinds` names the column, every other value has that kind's type: float or int
-        (finite), str, or bool; what had another type was replaced by None and counted in `invalid`.
-        A column that `kinds` does not name holds any JSON scalar, as it came (a nested value
+        (finite; often as `Numbers`), str, or bool; what had another type was replaced by None and
+        counted in `invalid`. A column that `kinds` does not name holds any JSON scalar, as it came (a nested value
         was replaced by None and counted in `invalid`). A column is left out when it is missing in
         all rows of the frame. Feature columns come by their name; the prediction comes as
         ``prediction`` (or, for class probabilities, ``prediction`` = the likeliest class and

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
+from driftline.events.numbers import Numbers
 from driftline.events.plan import Branch
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class Gathered:
     Attributes
     ----------
     kids
-        In the order of ``layout``: a list of values (`msgspec.UNSET` where the key was absent) for
-        a leaf, a `Gathered` for a branch.
+        In the order of ``layout``: for a leaf a list of values (`msgspec.UNSET` where the key was
+        absent), or `Numbers` where it is packed; a `Gathered` for a branch.
     absent
         Rows that have no such object, and whether the key was absent altogether (not null). Their
         values are `msgspec.UNSET` throughout.
@@ -38,9 +39,7 @@ class Gathered:
     def __init__(self, branch: Branch) -> None:
         self.branch = branch
         self.layout: tuple[Leaf | Branch, ...] = branch.layout
-        self.kids: list[list[Any] | Gathered] = [
-            Gathered(kid) if isinstance(kid, Branch) else [] for kid in self.layout
-        ]
+        self.kids: list[list[Any] | Numbers | Gathered] = [_empty(kid) for kid in self.layout]
         self.absent: dict[int, bool] = {}
         self.rows = 0
 
@@ -75,10 +74,16 @@ class Gathered:
         out.rows = len(rows)
         out.absent = {i: self.absent[row] for i, row in enumerate(rows) if row in self.absent}
         for at, kid in enumerate(self.kids):
-            if isinstance(kid, Gathered):
+            if isinstance(kid, Gathered | Numbers):
                 out.kids[at] = kid.pick(rows)
             elif len(rows) > 1:
                 out.kids[at] = list(itemgetter(*rows)(kid))
             else:
                 out.kids[at] = [kid[row] for row in rows]
         return out
+
+
+def _empty(kid: Leaf | Branch) -> list[Any] | Numbers | Gathered:
+    if isinstance(kid, Branch):
+        return Gathered(kid)
+    return Numbers() if kid.packed else []

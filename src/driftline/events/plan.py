@@ -49,7 +49,8 @@ class Leaf:
     """One key with a value that is read.
 
     ``loose`` is set once a scalar of an unexpected type was seen: from then on any scalar is taken
-    and sorted out afterwards. ``objects`` and ``scalars`` say what a prediction has come as.
+    and sorted out afterwards. ``objects`` and ``scalars`` say what a prediction has come as;
+    ``packed`` that its type, as defined, lets nothing but finite floats through.
     """
 
     role: Literal["field", "feature", "passed"]
@@ -59,6 +60,7 @@ class Leaf:
     loose: bool = False
     objects: bool = False
     scalars: bool = False
+    packed: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -206,7 +208,9 @@ class Plan:
             elif kid.role == "passed":
                 type_ = msgspec.Raw
             elif kid.role == "feature":
-                type_ = SCALAR if kid.loose else _BY_KIND[(self.kinds or {}).get(kid.name)]
+                kind = (self.kinds or {}).get(kid.name)
+                type_ = SCALAR if kid.loose else _BY_KIND[kind]
+                kid.packed = kind == "numeric" and not kid.loose
             else:
                 type_ = self._field_type(kid)
             if kid.always:

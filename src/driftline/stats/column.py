@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftline.events.numbers import Numbers
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -116,7 +118,10 @@ class Column:
             float64 of shape (n,): the value of a numeric column, else the code; NaN where missing.
         """
         if self.numeric:
-            numbers = np.array(values, dtype=np.float64)
+            if isinstance(values, Numbers):
+                numbers = values.array
+            else:
+                numbers = np.array(values, dtype=np.float64)
             return self.bin_numbers(numbers), numbers
         codes = np.fromiter(map(self.codes.__getitem__, values), np.int64, len(values))
         numbers = codes.astype(np.float64)
