@@ -36,12 +36,12 @@ class Frame:
         For each column name a sequence of n Python values. ``None`` is missing (absent, null or not
         finite). When `kinds` names the column, every other value has that kind's type: float or int
         (finite; often as `Numbers`), str, or bool; what had another type was replaced by None and
-        counted in `invalid`. A column that `kinds` does not name holds any JSON scalar, as it came (a nested value
-        was replaced by None and counted in `invalid`). A column is left out when it is missing in
-        all rows of the frame. Feature columns come by their name; the prediction comes as
-        ``prediction`` (or, for class probabilities, ``prediction`` = the likeliest class and
-        ``prediction.<class>`` = its probability) and the score as ``score``. A feature that has one
-        of those names comes as ``features.<name>``.
+        counted in `invalid`. A column that `kinds` does not name holds any JSON scalar, as it came
+        (a nested value was replaced by None and counted in `invalid`). A column is left out when it
+        is missing in all rows of the frame. Feature columns come by their name; the prediction
+        comes as ``prediction`` (or, for class probabilities, ``prediction`` = the likeliest class
+        and ``prediction.<class>`` = its probability) and the score as ``score``. A feature that has
+        one of those names comes as ``features.<name>``.
     kinds
         Expected kind by column name, as far as known (from the reference's layout).
     featured
