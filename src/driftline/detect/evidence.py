@@ -21,6 +21,7 @@ from driftline.detect.state import check
 from driftline.detect.watch import MISSING, VALUES, Watch
 from driftline.detect.wealth import Wealth
 from driftline.detect.wording import describe
+from driftline.stats.transport import whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -119,11 +120,15 @@ class Evidence:
         rows = int(counts.sum(axis=1).max())
         if not rows:
             return []
+        usual: npt.NDArray[Any] = counts
+        if self._reference.season:
+            usual = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
+            counts = whole(usual)
         blocked = None
         if self._watch.any:
             blocked = self._watch.open[:, 0, None] & _UNIT_BETS[0]
             blocked |= self._watch.open[:, 1, None] & _UNIT_BETS[1]
-        self._wealth.step(counts, slot.start, blocked)
+        self._wealth.step(usual, slot.start, blocked)
         self._recent.add(counts, slot.start, rows)
         findings = self._clear(slot, counts) if blocked is not None else []
         share = self._wealth.held * self._weight_of_alarm

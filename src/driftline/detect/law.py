@@ -112,18 +112,20 @@ def read_laws(reference: Reference, contract: Contract, tolerances: Tolerances) 
         interior[i, : column.bins] = p
         score[i, : column.bins], edges[i, : column.bins + 1] = normal_scores(p)
         rows[i] = seen
+        # The law of one hour is known from that hour's rows alone.
+        told = max(1.0, seen * reference.season.part(i))
 
         stated = contract.feature(column.name).tolerance
         default = tolerances.numeric if column.numeric else tolerances.categorical
         tolerance[i] = default if stated is None else stated
         # Moving a share t between two levels is a chi distance of 2t at least.
         slack = SLACK * tolerance[i] * (1 if column.numeric else 2)
-        fixed[i] = np.hypot(slack, CERTAINTY / seen**0.5)
+        fixed[i] = np.hypot(slack, CERTAINTY / told**0.5)
         freedom = max(1, column.bins - 1)
-        learnt[i] = np.hypot(slack, ((freedom + CERTAINTY * (2 * freedom) ** 0.5) / seen) ** 0.5)
+        learnt[i] = np.hypot(slack, ((freedom + CERTAINTY * (2 * freedom) ** 0.5) / told) ** 0.5)
 
         missing[i] = absent / max(1.0, present + absent)
-        low, high = wilson(missing[i], rows_all)
+        low, high = wilson(missing[i], rows_all * reference.season.part(i))
         grant = SLACK * tolerances.missing
         up[i] = min(0.999, missing[i] + np.hypot(high - missing[i], grant))
         down[i] = max(0.0, missing[i] - np.hypot(missing[i] - low, grant))

@@ -56,14 +56,14 @@ class Wealth:
         self._memory = np.zeros((columns, LEARNT, bins))
 
     def step(
-        self, counts: npt.NDArray[np.int64], start: int, blocked: npt.NDArray[np.bool_] | None
+        self, counts: npt.NDArray[Any], start: int, blocked: npt.NDArray[np.bool_] | None
     ) -> None:
         """Take one slot.
 
         Parameters
         ----------
         counts
-            Padded counts, shape (columns, width).
+            Padded counts, shape (columns, width); freed of a season they are no whole numbers.
         start
             Start of the slot, microseconds.
         blocked

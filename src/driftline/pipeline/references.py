@@ -119,7 +119,13 @@ def reference_from_file(contract: Contract) -> Reference:
     if contract.features is not None:
         keep = {*contract.features, "prediction", "score"}
         columns = {n: v for n, v in columns.items() if n in keep or n.startswith("prediction.")}
-    return Reference.build(contract.model, columns, ts=table.ts, slot=contract.slot)
+    return Reference.build(
+        contract.model,
+        columns,
+        ts=table.ts,
+        slot=contract.slot,
+        seasonal=contract.reference.seasonal,
+    )
 
 
 class Layouts:

@@ -14,6 +14,7 @@ import orjson
 from driftline.errors import DriftlineError
 from driftline.events.typing import typed
 from driftline.stats.column import Column, build_column
+from driftline.stats.season import Season, learn_season
 from driftline.stats.variability import Variability, measure_variability
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from driftline.events.frame import Kind
     from driftline.stats.pane import Pane
+    from driftline.stats.season import Seasonal
 
 FORMAT = 1
 ABSENT = ...
@@ -50,6 +52,8 @@ class Reference:
         of a slot's counts is that of independent draws times ``1 + (n - 1) * rho``.
     tau
         Integrated autocorrelation time in slots, at least 1, float64 of shape (columns,).
+    season
+        What is usual at which hour; `rho` and `tau` are of what is left without it.
     """
 
     model: str
@@ -58,6 +62,7 @@ class Reference:
     slots: int
     rho: npt.NDArray[np.float64]
     tau: npt.NDArray[np.float64]
+    season: Season
 
     @classmethod
     def build(
@@ -67,6 +72,7 @@ class Reference:
         *,
         ts: npt.NDArray[np.int64] | None = None,
         slot: int = 0,
+        seasonal: Seasonal | None = None,
     ) -> Reference:
         """Freeze a reference from rows.
 
@@ -80,6 +86,8 @@ class Reference:
             rows have no time: variability from slot to slot is then unknown and taken as nil.
         slot
             Length of a slot in microseconds; needed with `ts`.
+        seasonal
+            A season that all columns are known to have. None finds out, see `learn_season`.
 
         Raises
         ------
@@ -88,13 +96,13 @@ class Reference:
         """
         built: list[Column] = []
         codes: list[npt.NDArray[np.int64]] = []
-        slots: list[npt.NDArray[np.int64]] = []
+        times: list[npt.NDArray[np.int64]] = []
         rows = max((len(values) for values in columns.values()), default=0)
         for name in sorted(columns):
             kind = infer_kind(columns[name])
             if kind is None:
                 continue  # never held a value: there is nothing to compare with
-            values, own = columns[name], None if ts is None else ts // max(slot, 1)
+            values, own = columns[name], ts
             if type(ABSENT) in set(map(type, values)):
                 told = [row for row, value in enumerate(values) if value is not ABSENT]
                 values = [values[row] for row in told]
@@ -103,14 +111,17 @@ class Reference:
             built.append(build_column(name, kind, values))
             codes.append(built[-1].bin(values)[0])
             if own is not None:
-                slots.append(own)
+                times.append(own)
         if not built:
             msg = f"reference of {model}: expected rows that hold values, got {rows} rows"
             raise BadReferenceError(msg)
-        variability = Variability.none(len(built))
+        variability, season = Variability.none(len(built)), Season(tuple(built), {})
         if ts is not None and slot > 0:
-            variability = measure_variability(built, codes, slots)
-        return cls(model, tuple(built), rows, variability.slots, variability.rho, variability.tau)
+            season = learn_season(built, codes, times, seasonal)
+            numbers = [own // slot for own in times]
+            variability = measure_variability(built, codes, numbers, season, slot)
+        rho, tau = variability.rho, variability.tau
+        return cls(model, tuple(built), rows, variability.slots, rho, tau, season)
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -171,6 +182,10 @@ class Reference:
         """`pad` of a pane's counts."""
         return self.pad(pane.counts)
 
+    def usual(self, pane: Pane, middle: int) -> npt.NDArray[np.float64]:
+        """`padded` counts of a slot, freed of the season; `middle` of the slot in microseconds."""
+        return self.season.adjust(self.padded(pane), middle)
+
     @cached_property
     def padded_counts(self) -> npt.NDArray[np.int64]:
         """`pad` of the reference's own counts."""
@@ -204,6 +219,7 @@ class Reference:
                 "slots": self.slots,
                 "rho": self.rho.tolist(),
                 "tau": self.tau.tolist(),
+                "season": self.season.to_json(),
                 "columns": [
                     {
                         "name": c.name,
@@ -248,6 +264,7 @@ class Reference:
                 raw["slots"],
                 np.array(raw["rho"], dtype=np.float64),
                 np.array(raw["tau"], dtype=np.float64),
+                Season.from_json(columns, raw["season"]),
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             msg = (

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftline.stats.column import Column
+    from driftline.stats.season import Season
 
 MAX_LAG = 2_000
 MIN_SLOTS = 20
@@ -36,6 +37,8 @@ def measure_variability(
     columns: Sequence[Column],
     codes: Sequence[npt.NDArray[np.int64]],
     slot: Sequence[npt.NDArray[np.int64]],
+    season: Season,
+    length: int,
 ) -> Variability:
     """Measure natural variability from the reference's own slots.
 
@@ -45,6 +48,10 @@ def measure_variability(
         For each column the bin codes of its rows.
     slot
         For each column the slot numbers of the same rows, any order.
+    season
+        What differs from hour to hour is no variability.
+    length
+        Of a slot, microseconds.
 
     Notes
     -----
@@ -66,7 +73,7 @@ def measure_variability(
         width = column.counts.size
         # Slots x bins may be large for sparse rows; one column at a time keeps it bounded.
         table = np.bincount(position * width + code, minlength=slots * width).reshape(slots, width)
-        rho[i], tau[i] = _measure(table.astype(np.float64))
+        rho[i], tau[i] = _measure(season.adjust_table(i, table, numbers * length + length // 2))
     return Variability(most, rho, tau)
 
 
