@@ -189,6 +189,10 @@ def test_yaml_is_read_as_editors_read_it() -> None:
         ("model: m\nbudget: {false_pages: 0/d}", "expected a rate above zero such as"),
         ("model: m\nbudget: {false_pages: 1 per month}", "expected a rate above zero such as"),
         ("model: m\nbudget: {false_pages: 1/0s}", "expected a rate above zero such as"),
+        ("model: m\ndrill: {every: 1d, within: 2d}", "2:28: $.drill.within: expected at most"),
+        ("model: m\ndrill: {every: 1d, shifts: [mean 1sd]}", "a shift such as mean +1sd, spread"),
+        ("model: m\ndrill: {every: 1d, shifts: [spread x1]}", "a shift such as mean +1sd, spread"),
+        ("model: m\ndrill: {shifts: [mix 5%]}", "$.drill.every"),
         ("model: m\nbudget: {false_pages: 3}", "2:23: $.budget.false_pages: expected a rate abo"),
         (
             "model: m\nreference: {from: file}",

@@ -26,6 +26,7 @@ from driftline.contract.blocks import BlockOf, ListOf, MapOf
 from driftline.contract.kinds import (
     DATE,
     RATE,
+    SHIFT,
     Choice,
     Duration,
     Integer,
@@ -72,6 +73,9 @@ def written(kind: Any) -> st.SearchStrategy[Any]:
         ).flatmap(lambda some: st.sampled_from([some, some | {"label_horizon": "1h"}]))
     if kind is RATE:
         return st.builds(lambda n, per: f"{n} per {per}", st.integers(1, 99), durations())
+    if kind is SHIFT:
+        forms = ["mean +{}sd", "mean:-{}sd", "spread x1{}", "missing +{}%", "mix {}%", "new {}%"]
+        return st.builds(lambda form, n: form.format(n), st.sampled_from(forms), st.integers(1, 99))
     if kind is DATE:
         return st.dates(dt.date(1900, 1, 1), dt.date(2200, 1, 1)).map(str)
     match kind:

@@ -125,6 +125,15 @@ def detectors_once(scope: Scope) -> None:
             scope.findings.add(scope.nodes["detectors"].value[i], path, "each detector once", got)
 
 
+def drill_ends(scope: Scope) -> None:
+    """A drill is over before the next one begins."""
+    if not scope.good("every", "within"):
+        return
+    every, within = scope.values["every"], scope.values["within"]
+    if within > every:
+        scope.fault("within", f"at most every ({format_duration(every)})", format_duration(within))
+
+
 def tolerance_of_kind(scope: Scope) -> None:
     """Changes of a categorical feature are probabilities."""
     if not scope.good("type", "tolerance"):

@@ -10,6 +10,7 @@ from driftline.contract.kinds import (
     DATE,
     INSTANT,
     RATE,
+    SHIFT,
     Choice,
     Duration,
     Integer,
@@ -25,6 +26,7 @@ from driftline.contract.types import (
     Budget,
     Contract,
     Decision,
+    Drill,
     Fallback,
     FeaturePlan,
     Owner,
@@ -196,6 +198,30 @@ SLA: Final = BlockOf(
 )
 
 
+DRILL: Final = BlockOf(
+    Drill,
+    (
+        Field("every", Duration("1m"), "From one drill to the next, event time.", required=True),
+        Field(
+            "shifts",
+            ListOf(SHIFT, "a list of shifts such as [mean +1sd, missing +20%]", 1),
+            "What is planted: one of those that fit the feature, a different one each time.",
+        ),
+        Field(
+            "features",
+            ListOf(NAME, "a list of feature names", 1),
+            "Where it is planted: any of these; any feature at all if left out.",
+        ),
+        Field(
+            "within",
+            Duration("1s"),
+            "Time in which it must ring; slots without events do not count.",
+        ),
+    ),
+    (checks.drill_ends,),
+)
+
+
 class _DeadLetters(Block, frozen=True, kw_only=True):
     """Shape of the block ``deadletters``."""
 
@@ -275,6 +301,7 @@ CONTRACT: Final = BlockOf(
         Field("retrain", RETRAIN, "When a retraining is asked for."),
         Field("fallback", FALLBACK, "What takes over when the model cannot be trusted."),
         Field("sla", SLA, "What the system around the model promises."),
+        Field("drill", DRILL, "How the alarm is tried out, in a shadow copy of the detectors."),
         Field("review_by", DATE, "When this contract is next reviewed."),
         Field("deprecate_after", DATE, "When the model is to be out of use."),
     ),

@@ -298,6 +298,12 @@ RATE: Final = Quantity(
     quantities.RATE,
     'a rate above zero such as "1 per 30d" or "10/min"',
 )
+SHIFT: Final = Quantity(
+    quantities.parse_shift,
+    quantities.format_shift,
+    quantities.SHIFT,
+    "a shift such as mean +1sd, spread x2, missing +20%, mix 20% or new 5%",
+)
 DATE: Final = Quantity(quantities.parse_date, str, quantities.DATE, "a date such as 2027-06-01")
 INSTANT: Final = Quantity(
     quantities.parse_instant,

@@ -11,7 +11,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from driftline.contract.types import DAY, HOUR, MINUTE, SECOND, Rate
+from driftline.contract.types import DAY, HOUR, MINUTE, SECOND, PlantedShift, Rate
 
 UNITS: Final = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1_000, "us": 1}
 LONGEST: Final = 36_500 * DAY
@@ -36,6 +36,8 @@ RATE: Final = (
     rf"{_COUNT}(?: per |/)(?:{DURATION}|{'|'.join(sorted(_PERIODS, key=len, reverse=True))})"
 )
 _RATE: Final = re.compile(rf"({_COUNT})(?: per |/)(.+)")
+_SIZE: Final = r"[0-9]{1,3}(?:\.[0-9]{1,6})?"
+SHIFT: Final = rf"mean[ :][-+]{_SIZE} ?sd|spread[ :]x{_SIZE}|(?:missing|mix|new)[ :]\+?{_SIZE}%"
 PERCENT: Final = rf"{_NUMBER} ?%"
 DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 INSTANT: Final = (
@@ -79,6 +81,39 @@ def format_rate(rate: Rate) -> str:
     """Write a rate as ``1 per 30d``."""
     count = int(rate.count) if rate.count == int(rate.count) and rate.count < 1e15 else rate.count
     return f"{count} per {format_duration(rate.per)}"
+
+
+def parse_shift(text: str) -> PlantedShift:
+    """Read ``mean +1sd``, ``spread x2``, ``missing +20%``, ``mix 20%``, ``new 5%``; none is nil.
+
+    A colon may stand for the blank: ``mean:+1sd``.
+    """
+    if not re.fullmatch(SHIFT, text):
+        raise ValueError(text)
+    what, size = re.split("[ :]", text, maxsplit=1)
+    exact = Decimal(re.sub("[^-0-9.]", "", size))
+    number = float(exact / 100 if size.endswith("%") else exact)
+    good = {"mean": 0 < abs(number) <= 100, "spread": 0 < number <= 100 and number != 1}
+    if not good.get(what, 0 < number < 1):
+        raise ValueError(text)
+    return PlantedShift(what=what, size=number)  # type: ignore[arg-type]  # one of the pattern's
+
+
+def format_shift(shift: PlantedShift) -> str:
+    """Write a shift as ``mean +1sd``."""
+    size = abs(shift.size)
+    share = shift.what not in {"mean", "spread"}
+    # Written without an exponent, as it is read.
+    number = f"{100 * size if share else size:.8f}".rstrip("0").rstrip(".")
+    match shift.what:
+        case "mean":
+            return f"mean {'-' if shift.size < 0 else '+'}{number}sd"
+        case "spread":
+            return f"spread x{number}"
+        case "missing":
+            return f"missing +{number}%"
+        case _:
+            return f"{shift.what} {number}%"
 
 
 def parse_percent(text: str) -> float:

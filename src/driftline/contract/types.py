@@ -131,6 +131,34 @@ class Sla(Block, frozen=True, kw_only=True):
     """None: an hour, or a slot where that is longer."""
 
 
+class PlantedShift(Block, frozen=True, kw_only=True):
+    """A change that a drill plants: "mean +1sd", "spread x2", "missing +20%", "mix 20%", "new 5%".
+
+    ``size`` is signed for a mean; a factor for a spread; else a share of the rows.
+    """
+
+    what: Literal["mean", "spread", "missing", "mix", "new"]
+    size: float
+
+
+class Drill(Block, frozen=True, kw_only=True):
+    """How the alarm is tried out: a shift in a shadow copy of the detectors, never in themselves.
+
+    ``within`` is time in which the model speaks: slots without events do not count.
+    """
+
+    every: int | None = None
+    """In event time, at multiples of itself; None for a drill that somebody has ordered."""
+    shifts: tuple[PlantedShift, ...] = (
+        PlantedShift(what="mean", size=1.0),
+        PlantedShift(what="mix", size=0.2),
+    )
+    features: tuple[str, ...] | None = None
+    within: int = HOUR
+    at: int | None = None
+    """When an ordered drill begins, event time; no contract's file says so."""
+
+
 class Contract(Block, frozen=True, kw_only=True):
     """Everything promised about one model; only `model` has no default."""
 
@@ -160,6 +188,8 @@ class Contract(Block, frozen=True, kw_only=True):
     retrain: Retrain = Retrain()
     fallback: Fallback | None = None
     sla: Sla = Sla()
+    drill: Drill | None = None
+    """None: no drills."""
     review_by: dt.date | None = None
     deprecate_after: dt.date | None = None
     stated: frozenset[str] = frozenset()
