@@ -1,4 +1,4 @@
-"""Measure throughput, scaling and memory on this machine."""
+"""Measure throughput, scaling, memory and detectors on this machine."""
 
 from __future__ import annotations
 
@@ -74,6 +74,42 @@ def memory(
     found = run(events, _notify())
     print_memory(found, _console())
     _write(json, found.as_json())
+
+
+@app.command()
+def detectors(
+    json: AsJson = None,
+    laws: Annotated[str | None, typer.Option(help="Some laws only, by comma, such as normal,ar.9.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything briefly: 3 minutes.")] = False,
+    processes: Annotated[int, typer.Option(min=1, max=256, help="Cores to use.")] = 2,
+    detectors: Annotated[
+        str, typer.Option(help="By comma, such as evidence,adwin; or what contracts default to.")
+    ] = "default",
+    slots: Annotated[int | None, typer.Option(min=100, help="For each law.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Other traffic with each number.")] = 1,
+) -> None:
+    """Set promised false pages beside achieved ones, and delays beside the least possible.
+
+    Models of 100 features are watched by their own detectors on traffic whose law is known.
+    """
+    from driftline.bench.detectors.run import run
+    from driftline.bench.detectors.table import print_found
+
+    found = run(
+        _by_comma(laws),
+        quick=quick,
+        processes=processes,
+        detectors=None if detectors == "default" else tuple(_by_comma(detectors) or ()),
+        seed=seed,
+        slots=slots,
+        notify=_notify(),
+    )
+    print_found(found, _console())
+    _write(json, found.as_json())
+
+
+def _by_comma(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _console() -> Any:

@@ -1,0 +1,90 @@
+"""A model under watch: its own detectors and incidents, slot after slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from driftline.bench.detectors.law import FIRST
+from driftline.contract import Budget, Contract, DetectorPlan, Rate
+from driftline.detect import RIVER, STATISTICAL, Slot, build
+from driftline.incidents import Context, Incidents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftline.detect import Finding
+    from driftline.incidents import Change
+    from driftline.stats import Pane, Reference
+
+__all__ = ["Watched", "contract_for", "counts_suffice", "is_page"]
+
+COUNT_READERS = frozenset({"evidence", "missing", "range", "unseen"})
+"""Detectors that read a pane's counts and nothing else of it."""
+
+
+def contract_for(slot: int, budget: Rate | None, detectors: Sequence[str] | None) -> Contract:
+    """Return a contract that says only what a run is about.
+
+    Parameters
+    ----------
+    slot
+        Microseconds.
+    budget, detectors
+        None for the contract's own defaults.
+    """
+    contract = Contract(model="bench", slot=slot)
+    return Contract(
+        model="bench",
+        slot=slot,
+        budget=contract.budget if budget is None else Budget(false_pages=budget),
+        detectors=contract.detectors
+        if detectors is None
+        else tuple(DetectorPlan(name=name) for name in detectors),
+    )
+
+
+def counts_suffice(contract: Contract) -> bool:
+    """Return whether none of the contract's detectors reads more of a pane than its counts."""
+    return all(
+        plan.name in COUNT_READERS
+        or plan.name not in STATISTICAL
+        or (plan.name in RIVER and plan.parameters.get("values", RIVER[plan.name].values) == "mean")
+        for plan in contract.detectors
+    )
+
+
+class Watched:
+    """The detectors of a contract, built on a reference as a worker builds them, and incidents."""
+
+    def __init__(self, contract: Contract, reference: Reference) -> None:
+        self._contract, self._reference = contract, reference
+        self._detectors = build(contract, reference)
+        self._incidents = Incidents(contract)
+        self._number = 0
+
+    def step(self, number: int, pane: Pane) -> tuple[list[Finding], list[Change]]:
+        """Show a pane to the detectors; return what they found and what became of it.
+
+        Parameters
+        ----------
+        number
+            The slot, counted from `driftline.bench.detectors.law.FIRST`.
+        """
+        start = FIRST + number * self._contract.slot
+        end = start + self._contract.slot
+        slot = Slot(start, end, self._number, pane, self._reference, self._contract)
+        self._number += 1
+        findings = [finding for each in self._detectors for finding in each.step(slot)]
+        if not findings:
+            return findings, []
+        return findings, self._incidents.on_findings(findings, Context(end, self._reference))
+
+
+def is_page(change: Change) -> bool:
+    """Return whether a change of an incident wakes somebody.
+
+    An incident that opens as a page does, one that becomes a page, and one that comes back as a
+    page after it was resolved; what joins an incident that people know of does not.
+    """
+    woken = change.state == "opened" or change.reason in {"it is a page now", "it came back"}
+    return woken and change.incident.severity == "page"
