@@ -11,10 +11,12 @@ and volume, `Unread` the share of dead letters; neither needs a reference.
 from __future__ import annotations
 
 from driftline.detect.budget import budget_slots, split
+from driftline.detect.drill import Drill, Outcome
 from driftline.detect.errors import ParameterError, StateError
 from driftline.detect.evidence import Evidence
 from driftline.detect.law import Tolerances
 from driftline.detect.liveness import Liveness
+from driftline.detect.planting import makes_sense
 from driftline.detect.protocol import Detector, Finding, FindingKind, Severity, Slot
 from driftline.detect.registry import CERTAIN, STATISTICAL, build
 from driftline.detect.river_adapter import RiverDetector
@@ -27,10 +29,12 @@ __all__ = [
     "RIVER",
     "STATISTICAL",
     "Detector",
+    "Drill",
     "Evidence",
     "Finding",
     "FindingKind",
     "Liveness",
+    "Outcome",
     "ParameterError",
     "RiverDetector",
     "Schema",
@@ -41,5 +45,6 @@ __all__ = [
     "Unread",
     "budget_slots",
     "build",
+    "makes_sense",
     "split",
 ]

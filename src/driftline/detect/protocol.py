@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.stats import Pane, Reference
 
-FindingKind = Literal["drift", "missing", "schema", "volume", "silence"]
+FindingKind = Literal["drift", "missing", "schema", "volume", "silence", "drill"]
 Severity = Literal["page", "notice"]
 
 

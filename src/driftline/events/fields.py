@@ -58,7 +58,7 @@ _OWN: dict[EventType, dict[str, Check]] = {
         "propensity": "number",
     },
     "outcome": {"prediction_id": "id", "value": "measure", "kind": "text"},
-    "lifecycle": {"kind": "word", "why": "text", "by": "text"},
+    "lifecycle": {"kind": "word", "feature": "text", "why": "text", "by": "text"},
 }
 
 FIELDS: Final[Mapping[EventType, Mapping[str, Check]]] = MappingProxyType(

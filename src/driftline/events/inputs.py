@@ -127,6 +127,7 @@ class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
             examples=[
                 "deployed",
                 "retrained",
+                "drift_accepted",
                 "threshold_reviewed",
                 "owner_confirmed",
                 "fallback_tested",
@@ -134,6 +135,13 @@ class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
             ],
         ),
     ]
+    feature: (
+        Annotated[
+            FeatureName,
+            Meta(description="Of drift_accepted: what is normal now; everything where absent."),
+        ]
+        | UnsetType
+    ) = UNSET
     why: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
 

@@ -40,6 +40,7 @@ FindingKind = Literal[
     "quality",
     "decision",
     "contract",
+    "drill",
 ]
 
 
@@ -192,12 +193,31 @@ class FeedbackData(msgspec.Struct, kw_only=True):
     since: Instant | msgspec.UnsetType | None = msgspec.UNSET
     violation: str | msgspec.UnsetType = msgspec.UNSET
     path: str | msgspec.UnsetType = msgspec.UNSET
+    shift: Annotated[str, Meta(description="What a drill planted: 'mean +1sd'.")] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    planted_at: Instant | msgspec.UnsetType = msgspec.UNSET
+    ended_at: Instant | msgspec.UnsetType = msgspec.UNSET
+    seconds: Annotated[float, Meta(description="Event time from planting to the end.")] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    slots: int | msgspec.UnsetType = msgspec.UNSET
+    events: int | msgspec.UnsetType = msgspec.UNSET
+    within_slots: int | msgspec.UnsetType = msgspec.UNSET
+    detector: Annotated[str, Meta(description="Who rang.")] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
 
 
 class Feedback(CloudEvent, kw_only=True):
     """What driftline tells the systems around a model."""
 
-    type: Literal["driftline.feedback.retrain_requested", "driftline.feedback.contract_violated"]
+    type: Literal[
+        "driftline.feedback.retrain_requested",
+        "driftline.feedback.contract_violated",
+        "driftline.feedback.drill_rang",
+        "driftline.feedback.drill_failed",
+    ]
     data: FeedbackData
 
 

@@ -8,7 +8,8 @@ act, as *feedback* events. Both are CloudEvents whose ids are hashes of what the
 from __future__ import annotations
 
 from driftline.incidents.context import Context
+from driftline.incidents.drill import drill_message
 from driftline.incidents.incident import Change, Incident, Member
 from driftline.incidents.tracker import Incidents, Step
 
-__all__ = ["Change", "Context", "Incident", "Incidents", "Member", "Step"]
+__all__ = ["Change", "Context", "Incident", "Incidents", "Member", "Step", "drill_message"]

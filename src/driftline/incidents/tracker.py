@@ -63,6 +63,11 @@ class Incidents:
         """Copies of the open incidents, oldest first."""
         return deepcopy(self._open)
 
+    def troubled(self) -> set[str]:
+        """Return the columns of which something is known to be wrong, failed drills apart."""
+        members = (member for incident in self._open for member in incident.members)
+        return {m.feature for m in members if m.feature is not None and m.kind != "drill"}
+
     def step(self, findings: Sequence[Finding], context: Context) -> Step:
         """Take the findings of a slot and return the messages that report what changed.
 

@@ -11,14 +11,15 @@ import msgspec
 import orjson
 
 from driftline.detect import Liveness, Slot, StateError, Unread, build
-from driftline.incidents import Context, Incidents
+from driftline.incidents import Context, Incidents, drill_message
+from driftline.pipeline.drill import Drills
 from driftline.pipeline.references import reference_message
+from driftline.pipeline.slots import OpenSlot
 from driftline.pipeline.warmup import WarmUp
 from driftline.stats import (
     Pane,
     Sample,
     Windows,
-    bin_raw,
     decode_statistics,
     encode_statistics,
 )
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from driftline.pipeline.references import References
     from driftline.stats import PaneMessage, Reference
 
-FORMAT = 1
+FORMAT = 2
 RECENT_SLOTS = 64
 """Slots whose panes are kept to describe what an alert is about."""
 MAX_OPEN_SLOTS = 100_000
@@ -53,44 +54,6 @@ class Output:
         return bool(self.windows or self.alerts or self.feedback or self.references)
 
 
-@dataclass(slots=True)
-class _OpenSlot:
-    """A slot's panes by segment and by the reference that binned them ("" for none)."""
-
-    panes: dict[tuple[Segment, str], Pane] = field(default_factory=dict)
-    topics: set[str] = field(default_factory=set)
-
-    def merge(self, segment: Segment, pane: Pane) -> None:
-        key = segment, pane.reference.id if pane.reference else ""
-        held = self.panes.get(key)
-        if held is None:
-            self.panes[key] = pane
-        else:
-            held.merge(pane)
-
-    def on(self, reference: Reference | None) -> dict[Segment, Pane]:
-        """Merge what each segment holds, raw rows binned on the reference if there is one."""
-        out: dict[Segment, Pane] = {}
-        for (segment, binned_on), pane in sorted(self.panes.items(), key=lambda item: item[0]):
-            whole = out.get(segment)
-            if whole is None:
-                if binned_on == (reference.id if reference else ""):
-                    out[segment] = pane  # nothing to merge with yet: nearly always the only one
-                    continue
-                whole = out[segment] = Pane.empty(reference, pane.sample.size)
-            if reference is not None and binned_on == reference.id:
-                whole.merge(pane)
-                continue
-            # Binned on a reference that does not hold here: the events count, the bins do not.
-            whole.merge_counters(pane)
-            if reference is None:
-                whole.raw.extend(pane.raw)
-            else:
-                for block in pane.raw:
-                    bin_raw(whole, block, reference)
-        return out
-
-
 class Model:
     """All that detect keeps of one model. Pure: panes and marks in, messages out.
 
@@ -102,7 +65,7 @@ class Model:
         self.name = name
         self._contract = contract
         self._references = references
-        self._open: dict[int, _OpenSlot] = {}
+        self._open: dict[int, OpenSlot] = {}
         self._closed_to = -(2**62)
         self._progress: dict[str, tuple[int, dict[tuple[Any, ...], int]]] = {}
         self._overdue = Pane.empty(None, 0)
@@ -113,6 +76,7 @@ class Model:
         self._windows = Windows(name, contract.windows)
         self._liveness = Liveness(contract)
         self._unread = Unread(contract)
+        self._drills = Drills(contract)
         self._incidents = Incidents(contract)
         self._recent: deque[tuple[int, Pane]] = deque(maxlen=RECENT_SLOTS)
         self._topics: set[str] = set()
@@ -154,7 +118,7 @@ class Model:
                     "source, got more: choose a longer slot, or see which source lags"
                 )
                 raise StateError(msg)
-            slot = self._open[key.start] = _OpenSlot()
+            slot = self._open[key.start] = OpenSlot()
         slot.merge(key.segment, message.pane)
         slot.topics.add(message.source.topic)
 
@@ -191,7 +155,7 @@ class Model:
     def _publish_windows(self, until: int, out: Output) -> None:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
 
-    def _close_slot(self, start: int, slot: _OpenSlot, out: Output) -> None:
+    def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot
         reference = self._references.at(self.name, start)
         segments = slot.on(reference)
@@ -214,16 +178,23 @@ class Model:
         if reference is None:
             self._warm_up(start, segments, out)
         elif overall.rows:
-            findings += self._detect(start, end, overall, reference)
+            findings += self._detect(start, end, overall, reference, out)
         self._report(findings, end, out)
 
-    def _detect(self, start: int, end: int, overall: Pane, reference: Reference) -> list[Finding]:
+    def _detect(
+        self, start: int, end: int, overall: Pane, reference: Reference, out: Output
+    ) -> list[Finding]:
         if self._reference is not reference:
             self._reference = reference
             self._detectors = build(self._contract, reference)
         overall.sample.sort()
         slot = Slot(start, end, self._number, overall, reference, self._contract)
+        # Before the detectors take the slot: a drill that begins with it copies them as they are.
+        drilled = self._drills.step(slot, self._detectors, self._incidents.troubled)
         findings = [finding for detector in self._detectors for finding in detector.step(slot)]
+        if drilled is not None:
+            out.feedback.append(drill_message(drilled, self._contract))
+            findings += [drilled.finding] if drilled.finding is not None else []
         self._number += 1
         overall.sample = Sample.empty(0, 0)
         self._recent.append((start, overall))
@@ -292,6 +263,7 @@ class Model:
             "detectors": [[d.name, d.snapshot()] for d in self._detectors],
             "liveness": self._liveness.snapshot(),
             "unread": self._unread.snapshot(),
+            "drills": self._drills.snapshot(),
             "incidents": self._incidents.snapshot(),
         }
         # Raw rows of a warm-up are bulky text; a message has a largest size.
@@ -327,7 +299,7 @@ class Model:
             for source, (start, seen) in state["progress"].items()
         }
         self._open = {
-            start: _OpenSlot(self._decoded(panes), set(topics))
+            start: OpenSlot(self._decoded(panes), set(topics))
             for start, panes, topics in state["open"]
         }
         self._recent.extend(
@@ -339,6 +311,7 @@ class Model:
         self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
         if state["reference"] is None:
+            self._drills.restore(state["drills"], None)
             return
         self._reference = find(self.name, state["reference"])
         if self._reference is None:
@@ -350,6 +323,7 @@ class Model:
             # A detector that the contract names only now starts cold; one it no longer names goes.
             if detector.name in saved:
                 detector.restore(saved[detector.name])
+        self._drills.restore(state["drills"], self._reference)
 
     def _decoded(self, panes: list[Any]) -> dict[tuple[Segment, str], Pane]:
         find = self._references.find
