@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
     from driftline.replay.history import History
-    from driftline.replay.summary import Found, Summary
+    from driftline.replay.summary import Drilled, Found, Summary
 
 __all__ = ["Model", "page"]
 
 MAX_INCIDENTS = 200
 MAX_RANKED = 200
+MAX_DRILLS = 200
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def page(summary: Summary, models: list[Model], left_out: int, assets: Traversab
     if others:
         body += ["<section><h2>Without a reference</h2>", _incidents(others), "</section>"]
     body += [_model(place, model) for place, model in enumerate(models)]
+    if summary.drills:
+        body += ["<section><h2>Drills</h2>", _drills(summary.drills), "</section>"]
     if left_out:
         body.append(f"<p>{left_out:,} more models are in windows.jsonl.</p>")
     data = [{"times": m.times, "charts": m.charts, "timeline": _timeline(m)} for m in models]
@@ -156,6 +159,30 @@ def _incident(found: Found) -> str:
         f"<td>{names}</td><td class=time>{_short(found.change_point)}</td>"
         f"<td class=time>{_short(found.detected_at)}</td>"
         f"<td>{escape(found.text)}{ended}</td><td>{escape(', '.join(found.detectors))}</td></tr>"
+    )
+
+
+def _drills(drills: list[Drilled]) -> str:
+    rows = "".join(_drill(each) for each in drills[:MAX_DRILLS])
+    more = len(drills) - MAX_DRILLS
+    note = f'<p class="quiet">{more:,} more are in feedback.jsonl.</p>' if more > 0 else ""
+    return (
+        '<p class="quiet">Shifts planted into a shadow copy of the detectors, to see that the '
+        "alarm rings; the detectors themselves never met them.</p>"
+        '<div class="scroll"><table><thead><tr><th>Outcome</th><th>Model</th><th>Feature</th>'
+        "<th>Shift</th><th>Planted</th><th class=num>Events</th><th class=num>Slots</th>"
+        "<th class=num>Seconds</th><th>By</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>{note}"
+    )
+
+
+def _drill(drilled: Drilled) -> str:
+    outcome = "rang" if drilled.rang else '<span class="page">did not ring</span>'
+    return (
+        f"<tr><td>{outcome}</td><td>{escape(drilled.model)}</td><td>{escape(drilled.feature)}</td>"
+        f"<td>{escape(drilled.shift)}</td><td class=time>{_short(drilled.planted_at)}</td>"
+        f"<td class=num>{drilled.events:,}</td><td class=num>{drilled.slots:,}</td>"
+        f"<td class=num>{drilled.seconds:,.0f}</td><td>{escape(drilled.detector or '')}</td></tr>"
     )
 
 

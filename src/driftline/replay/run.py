@@ -18,7 +18,7 @@ from driftline.replay.files import open_file
 from driftline.replay.naming import NamedFile, NamedTopic, parse_sources
 from driftline.replay.references import references_for
 from driftline.replay.report import write_report
-from driftline.replay.summary import Summary, incidents_of
+from driftline.replay.summary import Summary, drills_of, incidents_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,6 +129,7 @@ def replay(
             for feed in feeds
         ],
         warming_up=driver.warming_up(),
+        drills=drills_of(out / "feedback.jsonl"),
         seconds=clock() - begun,
     )
     (out / "summary.json").write_bytes(summary.to_json())

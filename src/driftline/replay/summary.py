@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,7 +10,7 @@ import orjson
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Found", "Summary", "incidents_of"]
+__all__ = ["Drilled", "Found", "Summary", "drills_of", "incidents_of"]
 
 MAX_FOUND = 1_000
 
@@ -37,6 +37,24 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Drilled:
+    """One drill and how it ended, as its feedback event tells it; times are RFC 3339."""
+
+    model: str
+    feature: str
+    shift: str
+    rang: bool
+    planted_at: str
+    ended_at: str
+    seconds: float
+    slots: int
+    within_slots: int
+    events: int
+    detector: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Counts of a whole replay. All but `seconds` and what follows from it is deterministic.
 
@@ -51,6 +69,8 @@ class Summary:
         Outputs that came twice with different content; anything but 0 is a fault.
     sources
         What was read, with the number of records.
+    drills
+        Drills that came to an end, in order of time.
     warming_up
         Models that have no reference because too few of their events came: rows by model.
     """
@@ -63,6 +83,7 @@ class Summary:
     found: list[Found]
     sources: list[dict[str, Any]]
     warming_up: dict[str, int] = field(default_factory=dict)
+    drills: list[Drilled] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -83,6 +104,7 @@ class Summary:
             "differing": self.differing,
             "warming_up": self.warming_up,
             "sources": self.sources,
+            "drills": [asdict(drilled) for drilled in self.drills[:MAX_FOUND]],
             "found": [asdict(found) for found in self.found[:MAX_FOUND]],
             "seconds": round(self.seconds, 3),
             "events_per_second": speed,
@@ -109,6 +131,20 @@ def incidents_of(alerts: Path) -> list[Found]:
                 held.effect, held.effect_unit = data["effect"], data["effect_unit"]
                 held.text = data["text"]
     return list(found.values())
+
+
+def drills_of(feedback: Path) -> list[Drilled]:
+    """Read the outcomes of drills from feedback in canonical order."""
+    names = [each.name for each in fields(Drilled) if each.name != "rang"]
+    found = []
+    with feedback.open("rb") as file:
+        for line in file:
+            if b"feedback.drill_" not in line:
+                continue
+            event = orjson.loads(line)
+            rang = event["type"] == "driftline.feedback.drill_rang"
+            found.append(Drilled(rang=rang, **{name: event["data"][name] for name in names}))
+    return found
 
 
 def _opened(data: dict[str, Any]) -> Found:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from driftline.replay.summary import Found, Summary
+    from driftline.replay.summary import Drilled, Found, Summary
 
-__all__ = ["print_summary"]
+__all__ = ["print_drill", "print_summary"]
 
 MAX_ROWS = 40
 MAX_FEATURES = 4
@@ -48,12 +48,29 @@ def print_summary(summary: Summary, out: Path, console: Console) -> None:
             _say(console, f"… and {len(summary.found) - MAX_ROWS:,} more in alerts.jsonl")
     else:
         _say(console, "No incident.")
+    if summary.drills:
+        console.print()
+        for drilled in summary.drills[:MAX_ROWS]:
+            print_drill(drilled, console)
+        if len(summary.drills) > MAX_ROWS:
+            _say(console, f"… and {len(summary.drills) - MAX_ROWS:,} more drills in feedback.jsonl")
     console.print()
     written = (
         f"{summary.alerts:,} alerts, {summary.feedback:,} feedback events and "
         f"{summary.windows:,} windows in {escape(str(out))}"
     )
     _say(console, written)
+
+
+def print_drill(drilled: Drilled, console: Console) -> None:
+    """Print one drill and how it ended."""
+    what = f"{escape(drilled.feature)} {escape(drilled.shift)}, {_short(drilled.planted_at)}"
+    _say(console, f"[bold]{escape(drilled.model)}[/bold]: drill: {what}")
+    after = f"{drilled.events:,} events, {drilled.slots:,} slots, {drilled.seconds:,.0f} s"
+    if drilled.rang:
+        _say(console, f"  rang by {escape(str(drilled.detector))} after {after}")
+    else:
+        _say(console, f"  [bold]did not ring[/bold] within {after}")
 
 
 def _print_incident(found: Found, console: Console) -> None:

@@ -1,0 +1,137 @@
+"""Plant a shift into recorded traffic, in a shadow of the detectors, and see whether they ring."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from driftline.cli._recorded import book_of, config_of, instant, watched
+
+if TYPE_CHECKING:
+    from driftline.contract import PlantedShift
+    from driftline.replay.summary import Drilled
+
+
+def command(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...", help="kafka://host:port/topic, or a .jsonl, .csv or .parquet file."
+        ),
+    ],
+    contract: Annotated[list[Path], typer.Option(help="A contract; may be given several times.")],
+    feature: Annotated[
+        str | None, typer.Option(help="Where it is planted; any feature where left out.")
+    ] = None,
+    shift: Annotated[
+        str | None,
+        typer.Option(help="mean:+1sd, spread:x2, missing:+20%, mix:20% or new:5%."),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="Event time to plant it; as soon as there is a reference."),
+    ] = None,
+    within: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Time of traffic in which it must ring.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="Event time to begin at (RFC 3339).")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="T", help="Event time to end before.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="driftline.yaml: security, and where topics keep their fields."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
+) -> int:
+    """Plant a shift into recorded traffic, in a shadow of the detectors, and see whether they ring.
+
+    What is left out is taken from the contract's `drill`. The exit code is 1 where a drill did not
+    ring, or could not be held to its end.
+    """
+    from driftline.bus.garbage import collect_rarely
+    from driftline.replay.drill import hold_drill, ordered
+    from driftline.replay.run import Request
+
+    collect_rarely()
+    planted = _shift(shift)
+    book = ordered(
+        book_of(contract),
+        feature=feature,
+        shift=planted,
+        at=instant("--at", at),
+        within=_duration(within),
+    )
+    request = Request(
+        sources=sources,
+        book=book,
+        out=Path(),
+        span=(instant("--from", start), instant("--to", end)),
+        config=config_of(config),
+    )
+
+    drills, without = watched(
+        lambda progress: hold_drill(
+            request, feature=feature, clock=time.monotonic, progress=progress
+        ),
+        "drilling",
+    )
+    if as_json:
+        _print_json(drills, without)
+    else:
+        _print_words(drills, without)
+    return 0 if drills and all(drilled.rang for drilled in drills) and not without else 1
+
+
+def _shift(text: str | None) -> PlantedShift | None:
+    from driftline.contract.kinds import SHIFT
+    from driftline.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        planted: PlantedShift = SHIFT.parse(text)
+    except ValueError:
+        msg = f"--shift: expected {SHIFT.expected}, got {text!r}"
+        raise UsageError(msg) from None
+    return planted
+
+
+def _duration(text: str | None) -> int | None:
+    from driftline.contract.quantities import parse_duration
+    from driftline.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError:
+        msg = f"--within: expected a duration such as 30m, 2h or 7d, got {text!r}"
+        raise UsageError(msg) from None
+
+
+def _print_json(drills: list[Drilled], without: dict[str, str]) -> None:
+    from dataclasses import asdict
+
+    import orjson
+
+    body = {"drills": [asdict(drilled) for drilled in drills], "without": without}
+    sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _print_words(drills: list[Drilled], without: dict[str, str]) -> None:
+    from rich.console import Console
+
+    from driftline.replay.words import print_drill
+
+    console = Console(highlight=False)
+    for drilled in drills:
+        print_drill(drilled, console)
+    for model, why in without.items():
+        console.print(f"{model}: no drill: {why}", markup=False, soft_wrap=True)
