@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammainc, ndtr
 
 from driftline.detect.betting import Floats, inside_margin
 
@@ -23,6 +24,10 @@ SHIFTS = (0.25, 0.5, 1.0, 2.0)
 """Location bets, both ways, in reference standard deviations on the normal-score scale."""
 SPREADS = (1.2, 1.5, 2.2, 0.8, 0.5)
 """Spread bets: factors on the standard deviation, on the same scale."""
+HUMPS = 0.85
+"""A shape bet: two normal laws, this far to either side, in place of one of the same spread."""
+SKEW = 4.0
+"""Two shape bets: a gamma law of this shape parameter, and its mirror image."""
 RATES_UP = (0.01, 0.04, 0.2, 0.8)
 """Missing and unseen bets: this share of what was present (or seen) goes away."""
 RATES_DOWN = (0.5, 0.05)
@@ -30,7 +35,7 @@ RATES_DOWN = (0.5, 0.05)
 LEVELS = 4
 """Most frequent levels of a categorical that have bets of their own, odds doubled and halved."""
 
-_INTERIOR = 2 * len(SHIFTS) + len(SPREADS)
+_INTERIOR = 2 * len(SHIFTS) + len(SPREADS) + 4
 LEARNT = 3
 """Bets learnt from earlier slots; they stand last and have no row in the table."""
 
@@ -41,7 +46,7 @@ LEARN = slice(FIXED.stop, FIXED.stop + LEARNT)
 TABLE = FIXED.stop
 BETS = LEARN.stop
 
-SHARE = {"missing": 0.2, "unseen": 0.15, "fixed": 0.4, "learnt": 0.25}
+SHARE = {"missing": 0.15, "unseen": 0.1, "fixed": 0.5, "learnt": 0.25}
 """How a column's stake is split over groups of bets; what a column cannot use goes to the rest."""
 
 _NORMAL = NormalDist()
@@ -136,7 +141,7 @@ def _interior(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -
 
 
 def _ordered(laws: Laws, i: int) -> list[tuple[Floats, float]]:
-    """Laws of a shifted or stretched feature, exact where its normal scores are normal."""
+    """Laws of a feature shifted, stretched or bent, exact where its normal scores are normal."""
     bins = laws.columns[i].bins
     cuts = laws.score_edges[i, : bins + 1]
     far = laws.farthest[i]
@@ -148,7 +153,27 @@ def _ordered(laws: Laws, i: int) -> list[tuple[Floats, float]]:
     for factor in SPREADS:
         cdf = np.array([_NORMAL.cdf(float(c) / factor) for c in cuts])
         out.append((np.diff(cdf), 2 * _NORMAL.cdf(-far / factor)))
+    for law in (_humps, _peaked, _skewed, lambda z: 1 - _skewed(-z)):
+        beyond = float(1 - law(np.array(far)) + law(np.array(-far)))
+        out.append((np.diff(law(cuts)), beyond))
     return out
+
+
+def _humps(z: Floats) -> Floats:
+    """Distribution function of two normal laws side by side; mean 0, variance 1, as the next two."""
+    narrow = (1 - HUMPS**2) ** 0.5
+    return np.asarray((ndtr((z - HUMPS) / narrow) + ndtr((z + HUMPS) / narrow)) / 2)
+
+
+def _peaked(z: Floats) -> Floats:
+    """Laplace's law: a peak and heavy tails."""
+    tail = np.exp(-(2**0.5) * np.abs(z)) / 2
+    return np.asarray(np.where(z < 0, tail, 1 - tail))
+
+
+def _skewed(z: Floats) -> Floats:
+    """A gamma law."""
+    return np.asarray(gammainc(SKEW, np.maximum(SKEW + z * SKEW**0.5, 0.0)))
 
 
 def _levels(column: Column, p: Floats) -> list[tuple[Floats, float]]:

@@ -19,7 +19,7 @@ CATEGORICAL_TOLERANCE = 0.05
 MISSING_TOLERANCE = 0.02
 UNSEEN_TOLERANCE = 0.005
 
-SLACK = 0.2
+SLACK = 0.1
 """Share of the tolerance that counts as no change at all in the bets. The whole of it is asked for
 again before a page, so this only keeps bets off what would never be one; at 1 the delays double."""
 CERTAINTY = 2.5
