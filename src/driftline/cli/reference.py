@@ -85,6 +85,73 @@ def show(
     console.print(_table(reference))
 
 
+@app.command()
+def check(
+    contract: Annotated[Path, typer.Argument(help="The contract; its `reference` says from what.")],
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="A file or kafka://host:port/topic, not the contract's."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Which model, where the file holds several contracts.")
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option("--feature", metavar="NAME", help="Only this one; may be repeated."),
+    ] = None,
+    events_per_slot: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Traffic; the reference's own, or else sla.min_rate."),
+    ] = None,
+    horizon: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long a shift may take to be found, as 2d."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same table.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="HTML page to write, with plots.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="driftline.yaml: how to reach the brokers.")
+    ] = None,
+) -> None:
+    """Foretell what the alarm will see, after how many events, and what never.
+
+    The model's own detector is run on traffic like the reference's, with shifts planted into each
+    feature, at the contract's budget. Shifts are named as in a contract's `drill`. It also says
+    where the reference is too short, and what that hides.
+    """
+    from rich.console import Console
+
+    from driftline.cli._foresee import foretell
+    from driftline.replay.references import build_reference
+
+    planned = _contract(contract, model)
+    reference = build_reference(planned, source, _config(config))
+    told = foretell(planned, reference, events_per_slot, horizon, features or [], seed)
+    if report is not None:
+        from driftline.replay.foretold_page import write_page
+
+        write_page(report, told)
+    if as_json:
+        import orjson
+
+        from driftline.replay.foretold import as_json as json_of
+
+        typer.echo(orjson.dumps(json_of(told), option=orjson.OPT_INDENT_2).decode())
+        return
+    from driftline.replay.foretold import print_told
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE)
+    print_told(told, console)
+    if report is not None:
+        typer.echo(f"\n{report}")
+
+
 def _contract(path: Path, model: str | None) -> Contract:
     from driftline.contract import load
     from driftline.errors import UsageError

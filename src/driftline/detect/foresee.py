@@ -9,6 +9,7 @@ import numpy as np
 from driftline.detect.budget import budget_slots, split
 from driftline.detect.crowd import Crowd
 from driftline.detect.errors import ParameterError
+from driftline.detect.footing import caveats, footings
 from driftline.detect.foresight import Foreseen, Foresight
 from driftline.detect.law import Tolerances
 from driftline.detect.race import LATE, Race
@@ -87,7 +88,7 @@ def foresee(
     arl = split(list(plans), budget_slots(contract))["evidence"]
     if horizon is None:
         horizon = int(np.clip(HORIZON_EVENTS / rows, *HORIZON_SLOTS))
-    chosen, left_out = _choose(reference, only)
+    chosen, left_out = _choose(reference, contract, only)
     planted = {kind: SHIFTS[kind] if shifts is None else tuple(shifts) for kind in chosen}
     signs = (1, -1) if shifts is None else (1, 1)
     total, done = sum(map(len, planted.values())), 0
@@ -106,7 +107,19 @@ def foresee(
                 tell(done, total)
     found.sort(key=lambda each: reference.index[each.feature])  # shifts stay in their order
     beside = tuple(name for name in plans if name != "evidence")
-    return Foresight(arl, rows, contract.slot, horizon, beside, left_out, tuple(found))
+    told = footings(reference, contract, tolerances)
+    told = [each for each in told if not only or each.feature in only]
+    return Foresight(
+        arl,
+        rows,
+        contract.slot,
+        horizon,
+        beside,
+        left_out,
+        tuple(found),
+        tuple(told),
+        tuple(caveats(reference, contract, told)),
+    )
 
 
 def _foreseen(kind: Kind, shift: PlantedShift, runs: Runs) -> Foreseen:
@@ -126,14 +139,19 @@ def _foreseen(kind: Kind, shift: PlantedShift, runs: Runs) -> Foreseen:
 
 
 def _choose(
-    reference: Reference, only: Sequence[str]
+    reference: Reference, contract: Contract, only: Sequence[str]
 ) -> tuple[dict[Kind, npt.NDArray[np.int64]], dict[Kind, int]]:
+    """Return columns by kind, and how many were left out; those of no importance never page."""
     for name in only:
         if name not in reference.index:
             names = ", ".join(reference.index)
             msg = f"{reference.model}: expected a feature of the reference, {names}; got {name!r}"
             raise ParameterError(msg)
-    wanted = [i for i, c in enumerate(reference.columns) if not only or c.name in only]
+    wanted = [
+        i
+        for i, c in enumerate(reference.columns)
+        if (not only or c.name in only) and contract.feature(c.name).importance > 0
+    ]
     chosen: dict[Kind, npt.NDArray[np.int64]] = {}
     left_out: dict[Kind, int] = {}
     for kind in SHIFTS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from driftline.contract import PlantedShift
+    from driftline.detect.footing import Caveat, Footing
     from driftline.events.frame import Kind
 
 KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean")
@@ -93,6 +94,8 @@ class Foresight:
         Statistical detectors of the contract that were not simulated: they may be sooner.
     left_out
         Columns of each kind that were not simulated, where there are many.
+    footings, caveats
+        What the reference knows of each column, and what it does not.
     """
 
     arl: float
@@ -102,6 +105,8 @@ class Foresight:
     beside: tuple[str, ...]
     left_out: dict[Kind, int]
     found: tuple[Foreseen, ...]
+    footings: tuple[Footing, ...]
+    caveats: tuple[Caveat, ...]
 
     def outlooks(self) -> list[Outlook]:
         """Sum up by kind of feature and by shift, in the order of KINDS, WHATS and sizes."""

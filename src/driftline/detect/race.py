@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WARM = (100, 1_000)
 """Slots without a shift that go before: as many as fill the longest memory, within these bounds."""
 WARM_ROWS = 4_000
-LEAST = 100
+LEAST = 300
 """Slots that shifts too small to page are given, to page by bad luck."""
 LATE = 0.9
 """Part of the runs after which a shift counts as found."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from driftline.replay.history import History
     from driftline.replay.summary import Drilled, Found, Summary
 
-__all__ = ["Model", "page"]
+__all__ = ["Model", "page", "read_asset", "to_script"]
 
 MAX_INCIDENTS = 200
 MAX_RANKED = 200
@@ -66,14 +66,14 @@ def page(summary: Summary, models: list[Model], left_out: int, assets: Traversab
     if left_out:
         body.append(f"<p>{left_out:,} more models are in windows.jsonl.</p>")
     data = [{"times": m.times, "charts": m.charts, "timeline": _timeline(m)} for m in models]
-    style = "\n".join(_read(assets, name) for name in ("uPlot.min.css", "report.css"))
-    script = "\n".join(_read(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
+    style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
+    script = "\n".join(read_asset(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>driftline replay</title><style>{style}</style></head><body><main>"
         + "\n".join(body)
-        + f'</main><script type="application/json" id="data">{_to_script(data)}</script>'
+        + f'</main><script type="application/json" id="data">{to_script(data)}</script>'
         f"<script>{script}</script></body></html>\n"
     )
 
@@ -236,12 +236,13 @@ def _timeline(model: Model) -> dict[str, Any]:
     }
 
 
-def _to_script(data: Any) -> str:
+def to_script(data: Any) -> str:
     """Return JSON that may stand inside a script element: nothing in it can close the element."""
     return orjson.dumps(data).decode().replace("<", "\\u003c")
 
 
-def _read(assets: Traversable, name: str) -> str:
+def read_asset(assets: Traversable, name: str) -> str:
+    """Return the text of a style or a script."""
     return (assets / name).read_text(encoding="utf-8")
 
 
