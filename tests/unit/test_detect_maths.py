@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import math
 import pickle
 from typing import Any
@@ -124,9 +125,16 @@ def test_evidence_keeps_its_promise_and_finds_half_a_deviation(normal: Reference
         assert detector.step(at(normal, quiet[number_], number_, contract)) == []
     moved = draw(rng, normal, 0.5, 20)
     found = [f for k in range(20) for f in detector.step(at(normal, moved[k], 2000 + k, contract))]
-    assert [(f.state, f.feature, f.evidence["aspect"]) for f in found] == [
-        ("raised", "f03", "location")
+    notice, found = found[0], found[1:]
+    assert (notice.severity, notice.feature) == ("notice", "f03")
+    assert [(f.state, f.severity, f.feature, f.evidence["aspect"]) for f in found] == [
+        ("raised", "page", "f03", "location")
     ]
+    assert notice.detected_at < found[0].detected_at
+    interval = found[0].evidence["change_point_interval"]
+    earliest, latest = (dt.datetime.fromisoformat(t).timestamp() * 1e6 for t in interval)
+    assert earliest <= 2000 * SLOT <= latest
+    assert latest - earliest <= 5 * SLOT
     assert found[0].detected_at <= 2004 * SLOT
     assert abs(found[0].change_point - 2000 * SLOT) <= 2 * SLOT
     assert found[0].effect == pytest.approx(0.5, abs=0.2)

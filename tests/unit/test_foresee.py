@@ -111,7 +111,8 @@ def test_one_column_in_a_crowd_rings_as_in_the_whole_model(
             pane.counts = np.concatenate(blocks)
             own.counts = np.tile(pane.counts[at : at + sizes[3]], 2)
             span = number * SLOT, (number + 1) * SLOT, number
-            if any(f.feature == "f03" for f in whole.step(Slot(*span, pane, normal, contract))):
+            found = whole.step(Slot(*span, pane, normal, contract))
+            if any((f.feature, f.severity) == ("f03", "page") for f in found):
                 rang.setdefault("whole", number)
             alone.step(Slot(*span, own, alone.watched, contract))
             if alone.rang.all():

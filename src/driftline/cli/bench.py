@@ -79,7 +79,9 @@ def memory(
 @app.command()
 def detectors(
     json: AsJson = None,
-    laws: Annotated[str | None, typer.Option(help="Some laws only, by comma, such as normal,ar.9.")] = None,
+    laws: Annotated[
+        str | None, typer.Option(help="Some laws only, by comma, such as normal,ar.9.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Everything briefly: 3 minutes.")] = False,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Cores to use.")] = 2,
     detectors: Annotated[

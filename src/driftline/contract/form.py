@@ -60,6 +60,11 @@ BUDGET: Final = BlockOf(
             RATE,
             "False pages that may come over all features, segments and detectors together.",
         ),
+        Field(
+            "false_notices",
+            RATE,
+            "False notices (they wake nobody) likewise; ten times as many where left out.",
+        ),
     ),
 )
 

@@ -40,6 +40,8 @@ class Budget(Block, frozen=True, kw_only=True):
     """How many false pages a model may cause, over all its features, segments and detectors."""
 
     false_pages: Rate = Rate(count=1, per=30 * DAY)
+    false_notices: Rate | None = None
+    """None: ten times as many as pages."""
 
 
 class ReferencePlan(Block, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ _SPREAD_TOLD = 0.1
 class Told(NamedTuple):
     """Aspect, direction, size and its unit.
 
-    Aspects are location, spread, shape, mix, range, unseen and missing.
+    Aspects are location, spread, shape, mix, range, unseen and missing; see `naming` for causes.
     """
 
     aspect: str

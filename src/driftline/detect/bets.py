@@ -160,7 +160,7 @@ def _ordered(laws: Laws, i: int) -> list[tuple[Floats, float]]:
 
 
 def _humps(z: Floats) -> Floats:
-    """Distribution function of two normal laws side by side; mean 0, variance 1, as the next two."""
+    """Distribution function of two normal laws side by side; of mean 0 and variance 1, as below."""
     narrow = (1 - HUMPS**2) ** 0.5
     return np.asarray((ndtr((z - HUMPS) / narrow) + ndtr((z + HUMPS) / narrow)) / 2)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
 
 EVIDENCE_SHARE = 0.5
+NOTICES_FOR_A_PAGE = 10.0
+"""False notices that may come for each false page, where the contract does not say."""
 LEAST_SLOTS = 10.0
 """A shorter mean run than this is no detector; budgets looser than it are read as this."""
 
@@ -24,6 +26,14 @@ def budget_slots(contract: Contract) -> float:
     """Return the promised mean time between false pages of a model, in slots."""
     allowed = contract.budget.false_pages
     return max(LEAST_SLOTS, allowed.per / max(allowed.count, 1e-12) / contract.slot)
+
+
+def notice_gain(contract: Contract) -> float:
+    """Return how many times as often a notice may be false as a page, at least 1."""
+    pages, notices = contract.budget.false_pages, contract.budget.false_notices
+    if notices is None:
+        return NOTICES_FOR_A_PAGE
+    return max(1.0, notices.count / notices.per / max(pages.count / pages.per, 1e-300))
 
 
 def split(names: Sequence[str], slots: float) -> dict[str, float]:

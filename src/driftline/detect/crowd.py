@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.detect.betting import Floats
     from driftline.detect.law import Tolerances
-    from driftline.detect.protocol import Finding, Slot
+    from driftline.detect.protocol import Finding, Severity, Slot
     from driftline.stats import Reference
 
 
@@ -97,7 +97,10 @@ class Crowd(Evidence):
         self,
         slot: Slot,  # noqa: ARG002 - Evidence's
         share: npt.NDArray[np.float64],
+        severity: Severity,
     ) -> list[Finding]:
+        if severity == "notice":
+            return []
         by_unit = share @ _UNIT_BETS.T
         columns, units = np.nonzero((by_unit >= 1) & ~self.rang[:, None])
         if columns.size:

@@ -11,26 +11,31 @@ import numpy.typing as npt
 from driftline.detect.aspect import Told, tell, tell_missing
 from driftline.detect.bets import BETS, FIXED, LEARN, UNSEEN, Aspect, place_bets
 from driftline.detect.bets import MISSING as MISSING_BETS
+from driftline.detect.budget import notice_gain
 from driftline.detect.effect import Effects, EffectScale
 from driftline.detect.law import Tolerances, read_laws
-from driftline.detect.locate import likeliest_start, presence_law, values_law
+from driftline.detect.locate import Start, likeliest_start, presence_law, values_law
+from driftline.detect.naming import name_cause
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.recency import Recency
-from driftline.detect.state import check
+from driftline.detect.state import check, pack, unpack
 from driftline.detect.watch import MISSING, VALUES, Watch
 from driftline.detect.wealth import Wealth
 from driftline.detect.wording import describe
+from driftline.events.time import format_ts
 from driftline.stats.transport import whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from driftline.contract import Contract
-    from driftline.detect.protocol import FindingKind, Slot
+    from driftline.detect.protocol import FindingKind, Severity, Slot
     from driftline.stats import Reference
 
-FORMAT = 1
+FORMAT = 2
+FADED = 0.05
+"""Part of a notice's threshold below which its evidence counts as gone."""
 ALL_ASPECTS: tuple[Aspect, ...] = ("missing", "unseen", "values")
 
 _UNIT_BETS = np.zeros((2, BETS), dtype=np.bool_)
@@ -53,6 +58,9 @@ class Evidence:
     column's own part is large *and* its effect, beyond chance, is at least the tolerance. A column
     has at most one open finding of kind "drift" and one of kind "missing"; see `Watch` for when
     they are cleared, after which the column's bets start from nothing.
+
+    Before it is a page, what has reached the looser threshold of the contract's notices is raised
+    as a notice; it becomes a page, or is cleared when its evidence has faded.
 
     Parameters
     ----------
@@ -107,6 +115,8 @@ class Evidence:
             self._log_stake = np.log(stake / max(stake.sum(), 1e-300))
         self._weight = np.exp(table.log_weight + self._log_stake[:, None])
         self._weight_of_alarm = self._weight / arl
+        self._noticing = notice_gain(contract)
+        self._noticed = np.zeros((len(laws.columns), 2), dtype=np.bool_)
         width = laws.interior.shape[1] + 2
         self._wealth = Wealth(
             laws, table, reference.rho, reference.tau, self._log_arl - self._log_stake
@@ -132,14 +142,26 @@ class Evidence:
         self._recent.add(counts, slot.start, rows)
         findings = self._clear(slot, counts) if blocked is not None else []
         share = self._wealth.held * self._weight_of_alarm
-        if share.sum() >= 1:
-            findings += self._raise(slot, share)
+        if self._noticed.any():
+            findings += self._let_go(slot, share * self._noticing)
+        total = share.sum()
+        if total >= 1:
+            findings += self._raise(slot, share, "page")
+        elif total * self._noticing >= 1:
+            findings += self._raise(slot, share * self._noticing, "notice")
         return findings
 
-    def _raise(self, slot: Slot, share: npt.NDArray[np.float64]) -> list[Finding]:
+    def _raise(
+        self, slot: Slot, share: npt.NDArray[np.float64], severity: Severity
+    ) -> list[Finding]:
         """Raise the columns that carry the alarm, if their effects are worth it."""
         by_unit = share @ _UNIT_BETS.T
-        columns, units = np.nonzero(by_unit >= by_unit.sum() * 1e-6)
+        strong = by_unit >= by_unit.sum() * 1e-6
+        if severity == "notice":
+            strong &= ~self._noticed
+        columns, units = np.nonzero(strong)
+        if not columns.size:
+            return []
         part = by_unit[columns, units]
         own = np.where(_UNIT_BETS[units], share[columns], -1.0)
         best = own.argmax(axis=1)
@@ -159,10 +181,36 @@ class Evidence:
         findings = []
         for rank, k in enumerate(named.tolist(), 1):
             column, unit = int(columns[k]), int(units[k])
-            finding = self._finding(slot, column, unit, int(best[k]), rank, float(part[k]) / total)
+            finding = self._finding(
+                slot, column, unit, int(best[k]), rank, float(part[k]) / total, severity
+            )
             findings.append(finding)
-        for k in named.tolist():
-            self._wealth.forget(columns[k : k + 1], _UNIT_BETS[units[k]])
+            self._noticed[column, unit] = severity == "notice"
+            if severity == "page":
+                self._wealth.forget(columns[k : k + 1], _UNIT_BETS[unit])
+        return findings
+
+    def _let_go(self, slot: Slot, share: npt.NDArray[np.float64]) -> list[Finding]:
+        """Clear notices whose evidence has gone down again before it was a page."""
+        gone = self._noticed & (share @ _UNIT_BETS.T < FADED)
+        findings = []
+        for column, unit in np.argwhere(gone).tolist():
+            self._noticed[column, unit] = False
+            told = Told("missing" if unit == MISSING else "values", "back", 0.0, "none")
+            findings.append(
+                self._make(
+                    slot,
+                    "cleared",
+                    column,
+                    unit,
+                    slot.start,
+                    told,
+                    "back inside the reference: the evidence has faded",
+                    severity="notice",
+                    log_e=None,
+                    evidence={},
+                )
+            )
         return findings
 
     def _worth(
@@ -178,15 +226,31 @@ class Evidence:
         return np.asarray(np.where(units == MISSING, relative[:, 2], values) >= 1)
 
     def _finding(
-        self, slot: Slot, column: int, unit: int, bet: int, rank: int, contribution: float
+        self,
+        slot: Slot,
+        column: int,
+        unit: int,
+        bet: int,
+        rank: int,
+        contribution: float,
+        severity: Severity,
     ) -> Finding:
         where = np.array([column])
-        since = self._change_point(column, unit, bet)
-        counts = self._recent.since(where, np.array([since]))
         inflation = self._wealth.inflation(where)
+        began = self._change_point(column, unit, bet, float(inflation[0]))
+        since = began.at
+        counts = self._recent.since(where, np.array([since]))
         effects = self._scale.measure(where, counts, inflation)
-        self._watch.raised(column, unit, effects.net[0], self._scale, float(inflation[0]))
+        if severity == "page":
+            self._watch.raised(column, unit, effects.net[0], self._scale, float(inflation[0]))
         told = self._tell(column, unit, effects)
+        about = self._laws.columns[column]
+        own = self._trim(column, counts[0])
+        values = slot.pane.sample.values
+        sampled = values[:, column] if values.shape[0] else np.empty(0)
+        named = name_cause(about, told, own, sampled)
+        text = named.text if named else describe(about, told.aspect, own)
+        told = named.told if named else told
         mine = _UNIT_BETS[unit]
         e = float((self._wealth.held[column, mine] * self._weight[column, mine]).sum())
         log_e = math.log(max(e, 1e-300)) - float(self._log_stake[column])
@@ -197,11 +261,13 @@ class Evidence:
             unit,
             since,
             told,
-            describe(self._laws.columns[column], told.aspect, self._trim(column, counts[0])),
+            text,
+            severity=severity,
             log_e=plain(log_e),
             evidence={
                 "aspect": told.aspect,
                 "direction": told.direction,
+                "change_point_interval": [format_ts(began.earliest), format_ts(began.latest)],
                 "rank": rank,
                 "contribution": plain(contribution),
                 "log_threshold": plain(self._log_arl),
@@ -251,6 +317,7 @@ class Evidence:
         told: Told,
         text: str,
         *,
+        severity: Severity = "page",
         log_e: float | None,
         evidence: dict[str, Any],
     ) -> Finding:
@@ -261,7 +328,7 @@ class Evidence:
             feature=self._laws.columns[column].name,
             kind=kind,
             detector=self.name,
-            severity="page",
+            severity=severity,
             change_point=change_point,
             detected_at=slot.end,
             effect=plain(told.effect),
@@ -282,14 +349,18 @@ class Evidence:
             unseen=self._unseen_aspect,
         )
 
-    def _change_point(self, column: int, unit: int, bet: int) -> int:
+    def _change_point(self, column: int, unit: int, bet: int, inflation: float) -> Start:
         # A bet's own run starts late when the bet had to learn first, or early when it is too bold.
         hint = int(self._wealth.since[column, bet])
         starts, counts = self._recent.buckets(column)
         if unit == MISSING:
             presence = np.stack([counts[:, :-1].sum(axis=1), counts[:, -1]], axis=1)
-            return likeliest_start(starts, presence, presence_law(self._laws, column), hint)
-        return likeliest_start(starts, counts[:, :-1], values_law(self._laws, column), hint)
+            return likeliest_start(
+                starts, presence, presence_law(self._laws, column), hint, inflation
+            )
+        return likeliest_start(
+            starts, counts[:, :-1], values_law(self._laws, column), hint, inflation
+        )
 
     def _trim(self, column: int, padded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         bins = self._laws.columns[column].bins
@@ -304,6 +375,7 @@ class Evidence:
             "wealth": self._wealth.snapshot(),
             "recent": self._recent.snapshot(),
             "watch": self._watch.snapshot(),
+            "noticed": pack(self._noticed),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -312,3 +384,4 @@ class Evidence:
         self._wealth.restore(state["wealth"])
         self._recent.restore(state["recent"])
         self._watch.restore(state["watch"])
+        self._noticed = unpack(state["noticed"], self._noticed)

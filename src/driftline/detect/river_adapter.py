@@ -208,7 +208,7 @@ class RiverDetector:
             self._phase[column] = RAISED
             starts, held = self._recent.buckets(column)
             law = values_law(self._laws, column)
-            since = likeliest_start(starts, held[:, :-1], law, int(self._change[column]))
+            since = likeliest_start(starts, held[:, :-1], law, int(self._change[column])).at
             self._change[column] = since
             findings.append(self._raised(slot, column))
         return findings
