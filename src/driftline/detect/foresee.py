@@ -75,7 +75,7 @@ def foresee(
     What is simulated is `Evidence` itself, its stakes and its share of the budget those of the
     whole model, on slots drawn from the reference's laws (see `Draw`), warmed up before the shift.
     A shift begins with a slot; in the midst of one it takes up to a slot more. 20 numeric columns,
-    100 events a slot: 4 s.
+    100 events a slot: 2 s.
     """
     build(contract, reference)  # for its complaints
     plans = {plan.name: plan for plan in contract.detectors if plan.name in STATISTICAL}
