@@ -23,18 +23,22 @@ SLOT = 10 * SECOND
 START = 1_700_000_000 * SECOND
 ROWS = 100
 NAMES = sorted([*STATISTICAL, "schema"])
+RELATED = ("fee", "tax")
 Columns = dict[str, list[Any]]
 
 
 def draw(rng: np.random.Generator, rows: int = ROWS) -> Columns:
-    """Rows of the stationary law: every kind of column there is."""
+    """Rows of the stationary law: every kind of column there is, and some that hang together."""
+    amount = rng.standard_normal(rows)
+    noise = rng.spawn(1)[0].standard_normal((2, rows))
     return {
-        "amount": rng.standard_normal(rows).tolist(),
+        "amount": amount.tolist(),
         "city": [f"c{int(c)}" for c in np.minimum(rng.geometric(0.02, rows), 150)],
         "colour": rng.choice(["red", "green", "blue"], rows, p=[0.5, 0.3, 0.2]).tolist(),
         "fixed": [7.0] * rows,
         "flag": (rng.random(rows) < 0.3).tolist(),
         "visits": rng.poisson(1.0, rows).tolist(),
+        **dict(zip(RELATED, (0.8 * amount + 0.6 * noise).tolist(), strict=True)),
     }
 
 
@@ -47,17 +51,32 @@ def moved(columns: Columns, name: str) -> Columns:
         columns["colour"] = [v if i % 4 else "mauve" for i, v in enumerate(columns["colour"])]
     elif name == "schema":
         del columns["amount"]
+    elif name == "joint":
+        # Each by itself is as it was.
+        columns |= {related: [-v for v in columns[related]] for related in RELATED}
+    elif name == "correlation":
+        # Mean and spread stay as they were; only that it goes with the visits is new.
+        both = zip(columns["amount"], columns["visits"], strict=True)
+        columns["amount"] = [0.9 * (visits - 1) + 0.44 * v for v, visits in both]
     else:
         columns["amount"] = [v + 6 for v in columns["amount"]]
     return columns
 
 
-def feature_of(name: str) -> str:
+def feature_of(name: str) -> str | None:
+    if name == "joint":
+        return None
     return "colour" if name == "unseen" else "amount"
 
 
 @pytest.fixture(scope="module")
 def everything() -> Reference:
+    columns = draw(np.random.default_rng(1), 4000)
+    return Reference.build("m", {k: v for k, v in columns.items() if k not in RELATED})
+
+
+@pytest.fixture(scope="module")
+def together() -> Reference:
     return Reference.build("m", draw(np.random.default_rng(1), 4000))
 
 
@@ -70,8 +89,9 @@ def little() -> Reference:
 @pytest.fixture
 def reference(request: pytest.FixtureRequest) -> Reference:
     # A value costs KSWIN a quarter of a millisecond: it gets two columns, not six.
-    slow = request.node.callspec.params.get("name") == "kswin"
-    found: Reference = request.getfixturevalue("little" if slow else "everything")
+    apart = {"kswin": "little", "joint": "together"}
+    name = request.node.callspec.params.get("name")
+    found: Reference = request.getfixturevalue(apart.get(name, "everything"))
     return found
 
 

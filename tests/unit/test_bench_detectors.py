@@ -23,7 +23,7 @@ from driftline.bench.detectors.panes import (
 from driftline.bench.detectors.pool import run_all
 from driftline.bench.detectors.promise import Kept, Outcome, Stream, contract_of, find, gather, plan
 from driftline.bench.detectors.promise import watch as watch_stream
-from driftline.bench.detectors.run import run
+from driftline.bench.detectors.run import Asked, run
 from driftline.bench.detectors.watched import Watched, contract_for, counts_suffice, is_page
 from driftline.cli import main
 from driftline.contract import MINUTE, SECOND, Rate
@@ -211,32 +211,26 @@ def test_results_do_not_depend_on_processes() -> None:
     assert len(told) == 4
 
 
-def test_a_tiny_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_told_law_by_law() -> None:
     told: list[str] = []
-    found = run(
-        ["rows500"],
-        quick=True,
-        processes=1,
-        detectors=("evidence",),
-        seed=1,
-        slots=100,
-        notify=told.append,
-    )
-    (law,) = found.as_json()["promise"]
+    asked = Asked(laws=["rows500"], quick=True, detectors=("evidence",), slots=100)
+    (law,) = run(asked, told.append).as_json()["promise"]
     assert (law["law"], law["slots"], law["streams"]) == ("rows500", 100, 2)
     assert law["detect_us_a_slot"] > 0
-    assert "minutes" in told[0]
-    assert told[-1].startswith("rows500: ")
+    assert "100 stationary slots in 2 streams" in told[0]
+    assert told[-1] == "rows500: 0 pages in 100 slots, 0.025 promised: too few to tell"
 
 
 def test_an_unknown_law_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "detectors", "--laws", "cauchy"]) == 2
-    assert "expected some of normal, lognormal" in capsys.readouterr().err
+    assert "--laws: expected some of normal, lognormal" in capsys.readouterr().err
+    assert main(["bench", "detectors", "--changes", "mean9"]) == 2
+    assert "--changes: expected some of mean0.25, mean0.5" in capsys.readouterr().err
 
 
 def test_gather_keeps_the_order_of_laws() -> None:
     found = gather([outcome(1)._replace(law="t2.5"), outcome(2), outcome(0)._replace(law="t2.5")])
-    assert [(law.law, law.achieved) for law in found.laws] == [("t2.5", 1), ("normal", 2)]
+    assert [(law.law, law.achieved) for law in found] == [("t2.5", 1), ("normal", 2)]
 
 
 def test_counts_of_a_pane_are_all_that_is_drawn() -> None:

@@ -88,6 +88,41 @@ def test_what_is_foreseen_is_what_events_show(normal: Reference, shift: PlantedS
     assert told.events <= (told.events_late or 0)
 
 
+def test_what_is_foreseen_holds_where_slots_resemble_their_neighbours() -> None:
+    """AR(.9) from slot to slot: an event tells a hundredth of what an independent one would."""
+    rows, before = 50, 100
+
+    def slots(rng: np.random.Generator, count: int, shift: float) -> np.ndarray[Any, Any]:
+        level, out = 0.4 * rng.standard_normal(), np.empty((count, rows))
+        for slot in range(count):
+            level = 0.9 * level + 0.4 * math.sqrt(1 - 0.81) * rng.standard_normal()
+            out[slot] = level + math.sqrt(1 - 0.16) * rng.standard_normal(rows)
+            out[slot] += shift * (slot >= before)
+        return out
+
+    values = slots(np.random.default_rng(1), 600, 0.0).ravel()
+    ts = np.repeat(np.arange(600), rows) * SLOT + np.tile(np.arange(rows), 600)
+    contract = Contract(model="m")
+    reference = Reference.build("m", {"x": values.tolist()}, ts=ts, slot=SLOT)
+    seen = []
+    for seed in range(14):
+        sign = 1 - 2 * (seed % 2)
+        detector = Evidence(reference, contract, 2 * 259_200.0)
+        for number, own in enumerate(slots(np.random.default_rng(seed), 500, 2.0 * sign)):
+            pane = Pane.empty(reference, 0)
+            codes = reference.columns[0].bin_numbers(own)
+            pane.counts = np.bincount(codes, minlength=pane.counts.size)
+            slot = Slot(number * SLOT, (number + 1) * SLOT, number, pane, reference, contract)
+            if detector.step(slot) and number >= before:
+                seen.append(number + 1 - before)
+                break
+    shifts = [PlantedShift(what="mean", size=2.0)]
+    told = foresee(reference, contract, rows, shifts=shifts).found[0]
+    assert told.slots is not None
+    assert told.slots > 5  # independent rows would show it in one
+    assert median(seen) / 1.5 <= told.slots <= 1.5 * median(seen)
+
+
 @pytest.mark.parametrize("shift", [("mean", 0.5), ("spread", 1.5), ("missing", 0.04)])
 def test_one_column_in_a_crowd_rings_as_in_the_whole_model(
     normal: Reference, shift: tuple[Any, float]
@@ -261,6 +296,16 @@ def test_many_features_cost_the_one_little_and_are_sampled() -> None:
 def test_the_same_seed_foresees_the_same(normal: Reference) -> None:
     told = [foresee(normal, Contract(model="m"), 30, only=["f03"], seed=s) for s in (5, 5)]
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("names", [["evidence"], ["evidence", "adwin"], ["evidence", "missing"]])
+def test_the_promise_is_the_detectors_own(normal: Reference, names: list[str]) -> None:
+    contract = Contract(model="m", detectors=tuple(DetectorPlan(name=name) for name in names))
+    shift = [PlantedShift(what="mean", size=2.0)]
+    told = foresee(normal, contract, 10, only=["f03"], shifts=shift)
+    own: Any = next(d for d in build(contract, normal) if d.name == "evidence")
+    assert math.log(told.arl) == pytest.approx(own._log_arl)
+    assert told.beside == tuple(name for name in names if name == "adwin")
 
 
 def test_without_evidence_nothing_is_foreseen(normal: Reference) -> None:

@@ -79,10 +79,16 @@ def memory(
 @app.command()
 def detectors(
     json: AsJson = None,
-    laws: Annotated[
-        str | None, typer.Option(help="Some laws only, by comma, such as normal,ar.9.")
+    plot: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw the figures here, as SVG.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Everything briefly: 3 minutes.")] = False,
+    laws: Annotated[
+        str | None, typer.Option(help="These laws only, by comma, such as normal,ar.9.")
+    ] = None,
+    changes: Annotated[
+        str | None, typer.Option(help="These changes only, by comma, such as mean0.5,mix.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Everything, briefly.")] = False,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Cores to use.")] = 2,
     detectors: Annotated[
         str, typer.Option(help="By comma, such as evidence,adwin; or what contracts default to.")
@@ -92,22 +98,28 @@ def detectors(
 ) -> None:
     """Set promised false pages beside achieved ones, and delays beside the least possible.
 
-    Models of 100 features are watched by their own detectors on traffic whose law is known.
+    Models of 100 features are watched by their own detectors on traffic whose law is known: on
+    stationary traffic every page is false, and planted changes are to be found. Beside them stand
+    river's detectors as people use them by hand.
     """
-    from driftline.bench.detectors.run import run
+    from driftline.bench.detectors.plot import draw
+    from driftline.bench.detectors.run import Asked, run
     from driftline.bench.detectors.table import print_found
 
-    found = run(
-        _by_comma(laws),
+    asked = Asked(
+        laws=_by_comma(laws),
+        changes=_by_comma(changes),
         quick=quick,
-        processes=processes,
         detectors=None if detectors == "default" else tuple(_by_comma(detectors) or ()),
         seed=seed,
         slots=slots,
-        notify=_notify(),
+        processes=processes,
     )
+    found = run(asked, _notify())
     print_found(found, _console())
     _write(json, found.as_json())
+    if plot is not None:
+        plot.write_text(draw(found), encoding="utf-8")
 
 
 def _by_comma(text: str | None) -> list[str] | None:

@@ -21,6 +21,8 @@ DETECTORS: Final = (
     "missing",
     "unseen",
     "range",
+    "correlation",
+    "joint",
     "volume",
     "silence",
     "schema",

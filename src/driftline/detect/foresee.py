@@ -13,7 +13,7 @@ from driftline.detect.footing import caveats, footings
 from driftline.detect.foresight import Foreseen, Foresight
 from driftline.detect.law import Tolerances
 from driftline.detect.race import LATE, Race
-from driftline.detect.registry import STATISTICAL, build
+from driftline.detect.registry import PARTS, STATISTICAL, build
 from driftline.detect.shifts import SHIFTS
 
 if TYPE_CHECKING:
@@ -75,10 +75,13 @@ def foresee(
     What is simulated is `Evidence` itself, its stakes and its share of the budget those of the
     whole model, on slots drawn from the reference's laws (see `Draw`), warmed up before the shift.
     A shift begins with a slot; in the midst of one it takes up to a slot more. 20 numeric columns,
-    100 events a slot: 4 s.
+    100 events a slot: 2 s. River's detectors are left out: of 96 runs with a moved mean, on
+    independent and on AR(.9) data, ADWIN was the first to ring in none.
     """
     build(contract, reference)  # for its complaints
-    plans = {plan.name: plan for plan in contract.detectors if plan.name in STATISTICAL}
+    # `evidence` takes its parts along, as in `build`.
+    names = STATISTICAL.keys() - PARTS
+    plans = {plan.name: plan for plan in contract.detectors if plan.name in names}
     if "evidence" not in plans:
         listed = ", ".join(plans) or "none"
         msg = f"{contract.model}: $.detectors: only `evidence` can be foreseen, got {listed}"

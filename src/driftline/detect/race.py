@@ -85,6 +85,8 @@ class Race:
         cells = np.arange(width)
         self._real = (cells < bins[:, None]) | (cells >= width - 2)
         self._quiet = self._lay_out([quiet(column) for column in columns])
+        # One pane for all slots, as only its counts are looked at.
+        self._pane = Pane.empty(crowd.watched, 0)
         self._now = 0
 
     def warm(self, rng: np.random.Generator) -> dict[str, Any]:
@@ -157,8 +159,7 @@ class Race:
         rows = int(counts[0].sum())
         start, self._now = self._now, self._now + self._contract.slot
         if rows:
+            self._pane.counts = counts[self._real]
             watched = self._crowd.watched
-            pane = Pane.empty(watched, 0)
-            pane.counts = counts[self._real]
-            self._crowd.step(Slot(start, self._now, 0, pane, watched, self._contract))
+            self._crowd.step(Slot(start, self._now, 0, self._pane, watched, self._contract))
         return rows

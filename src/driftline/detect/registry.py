@@ -6,8 +6,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from driftline.detect.budget import budget_slots, split
+from driftline.detect.correlation import Correlation
 from driftline.detect.errors import ParameterError
 from driftline.detect.evidence import Evidence
+from driftline.detect.joint import Joint
 from driftline.detect.law import Tolerances
 from driftline.detect.river_adapter import RiverDetector
 from driftline.detect.river_table import RIVER
@@ -58,6 +60,33 @@ def _part(name: str, aspect: Aspect, only: frozenset[str] | None = None) -> Fact
     return make
 
 
+def _tolerance(name: str, parameters: Mapping[str, Any]) -> dict[str, float]:
+    unknown = sorted(set(parameters) - {"tolerance"})
+    if unknown:
+        msg = f"{name}.{unknown[0]}: no such parameter, expected tolerance"
+        raise ParameterError(msg)
+    for value in parameters.values():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1:
+            msg = f"{name}.tolerance: expected a number between 0 and 1, got {value!r}"
+            raise ParameterError(msg)
+    return {key: float(value) for key, value in parameters.items()}
+
+
+def _correlation(
+    reference: Reference, contract: Contract, parameters: Mapping[str, Any], arl: float
+) -> Detector:
+    return Correlation(reference, contract, arl, **_tolerance("correlation", parameters))
+
+
+def _joint(
+    reference: Reference,
+    contract: Contract,  # noqa: ARG001
+    parameters: Mapping[str, Any],
+    arl: float,
+) -> Detector:
+    return Joint(reference, arl, **_tolerance("joint", parameters))
+
+
 def _river(name: str) -> Factory:
     def make(
         reference: Reference, contract: Contract, parameters: Mapping[str, Any], arl: float
@@ -72,6 +101,8 @@ STATISTICAL: dict[str, Factory] = {
     "missing": _part("missing", "missing"),
     "range": _part("range", "unseen", frozenset({"numeric"})),
     "unseen": _part("unseen", "unseen", frozenset({"categorical", "boolean"})),
+    "correlation": _correlation,
+    "joint": _joint,
     **{name: _river(name) for name in RIVER},
 }
 """Detectors that draw on the budget. Each is given its mean run length in slots."""

@@ -29,18 +29,18 @@ def version() -> str:
     return str(river.__version__)
 
 
-def freeze(detector: Any) -> bytes:
-    """Return a detector as bytes."""
-    return pickle.dumps(detector, protocol=_PROTOCOL)
+def freeze(detectors: Any) -> bytes:
+    """Return detectors, a list of them or one, as bytes; together they name their classes once."""
+    return pickle.dumps(detectors, protocol=_PROTOCOL)
 
 
 def thaw(data: bytes) -> Any:
-    """Return the detector that `freeze` took.
+    """Return what `freeze` took.
 
     Raises
     ------
     pickle.UnpicklingError
-        The bytes hold anything but a detector of river.
+        The bytes hold anything but detectors of river.
     """
     return _Reader(io.BytesIO(data)).load()
 

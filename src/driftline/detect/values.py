@@ -1,4 +1,4 @@
-"""What a detector that reads values is fed: raw, standardised, ranked, or as an indicator."""
+"""What a detector of river is fed: the sample's values on some scale, or means of slots."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from driftline.detect.betting import Floats
     from driftline.stats import Column
 
-Values = Literal["raw", "standard", "rank", "error"]
+Scale = Literal["standard", "rank", "error"]
+Values = Literal["raw", "standard", "rank", "error", "mean", "few"]
+"""What is fed: every sampled value as it came (``raw``) or on a scale; ``mean``: one value a slot,
+see `driftline.detect.river_means.SlotMeans`; ``few``: at most `FEW` values a slot, evenly spread
+over the sample. The last two are on the detector's own scale."""
 
+FEW = 5
+USUAL = 100
+"""Values that stand for the reference. ADWIN cannot cut before it holds twice its bound's
+logarithm, some 40 values; with more it takes longer to forget a reference that is a little off."""
 TAIL = 0.05
 """Share of the reference on either side that counts as an error: outside its central 90 %."""
 
@@ -33,7 +43,7 @@ class Feed:
         levels stand for their mid-rank by falling frequency, a level never seen for 1.
     """
 
-    def __init__(self, column: Column, values: Values) -> None:
+    def __init__(self, column: Column, values: Scale | Literal["raw"]) -> None:
         self._column = column
         self._values = values
         inside = column.counts[: column.bins].astype(np.float64)
@@ -60,6 +70,21 @@ class Feed:
             return outside.astype(np.float64)
         return rank
 
+    def usual(self) -> Floats:
+        """Return what the reference itself would feed, `USUAL` values: see `usual_ranks`.
+
+        Nothing on the scales in the column's own units: the outermost bins do not tell how far out
+        their values lie.
+        """
+        if self._values in {"raw", "standard"}:
+            return np.empty(0)
+        column, rank = self._column, usual_ranks()
+        at = np.clip(np.searchsorted(self._below, rank, side="right") - 1, 0, column.bins - 1)
+        if not column.numeric:
+            return self(at.astype(np.float64))
+        into = np.clip((rank - self._below[at]) / np.maximum(self._mass[at], 1e-300), 0.0, 1.0)
+        return self(column.edges[at] * (1 - into) + column.edges[at + 1] * into)
+
     def _rank(self, sample: Floats) -> Floats:
         column = self._column
         if column.kind == "boolean":
@@ -80,7 +105,7 @@ class Feed:
 class Feeds:
     """`Feed` of all columns at once: in small slots numpy's calls cost more than the values."""
 
-    def __init__(self, columns: Sequence[Column], values: Values) -> None:
+    def __init__(self, columns: Sequence[Column], values: Scale | Literal["raw"]) -> None:
         self._raw = values == "raw"
         plain = [i for i, c in enumerate(columns) if values == "standard" and c.numeric]
         self._plain = np.array(plain, dtype=np.int64)
@@ -102,3 +127,19 @@ class Feeds:
             elif there.any():
                 fed[there, i] = feed(sample[there, i])
         return fed
+
+
+def usual_ranks() -> Floats:
+    """Return the ranks of `USUAL` stationary values: evenly spread, in shuffled order.
+
+    A detector of river takes the first values that it sees for normal. Fed with these first it
+    works from the first slot on, and starts from the reference, whatever came before.
+    """
+    return np.random.default_rng(0).permutation((np.arange(USUAL) + 0.5) / USUAL)
+
+
+def few(rows: int) -> npt.NDArray[np.int64]:
+    """Return the positions of at most `FEW` rows, evenly spread over so many."""
+    if rows <= FEW:
+        return np.arange(rows)
+    return (2 * np.arange(FEW) + 1) * rows // (2 * FEW)

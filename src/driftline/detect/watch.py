@@ -33,7 +33,8 @@ class Watch:
 
     def __init__(self, columns: int, width: int) -> None:
         self.open = np.zeros((columns, 2), dtype=np.bool_)
-        self._counts = np.zeros((2, columns, width), dtype=np.int64)
+        # A stretch ends with its goal, so its counts stay small.
+        self._counts = np.zeros((columns, 2, width), dtype=np.int32)
         self._slots = np.zeros((columns, 2), dtype=np.int64)
         self._began = np.zeros((columns, 2), dtype=np.int64)
         self._goal = np.zeros((columns, 2))
@@ -72,15 +73,15 @@ class Watch:
                 continue
             fresh = at[self._slots[at, unit] == 0]
             self._began[fresh, unit] = start
-            self._counts[unit, at] += counts[at]
+            self._counts[at, unit] += counts[at].astype(np.int32)
             self._slots[at, unit] += counts[at].any(axis=1)
-            held = self._counts[unit, at]
+            held = self._counts[at, unit]
             rows = held[:, :-2].sum(axis=1) if unit == VALUES else held.sum(axis=1)
             full = (rows >= self._goal[at, unit]) & (self._slots[at, unit] >= SLOTS)
             due = at[full]
             if not due.size:
                 continue
-            effects = scale.measure(due, self._counts[unit, due], inflation[due])
+            effects = scale.measure(due, self._counts[due, unit], inflation[due])
             judged = effects.net[:, 2:] if unit == MISSING else effects.net[:, :2]
             bar = self._bar[due, 2:] if unit == MISSING else self._bar[due, :2]
             quiet: npt.NDArray[np.bool_] = np.all(judged < bar / 2, axis=1)
@@ -93,25 +94,31 @@ class Watch:
                             unit,
                             int(self._began[column, unit]),
                             effects.row(k),
-                            self._counts[unit, column].copy(),
+                            self._counts[column, unit].astype(np.int64),
                         )
                     )
                 self._restart(column, unit)
         return cleared
 
     def _restart(self, column: int, unit: int) -> None:
-        self._counts[unit, column] = 0
+        self._counts[column, unit] = 0
         self._slots[column, unit] = 0
         self._began[column, unit] = 0
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the state as JSON values and bytes."""
-        return {name: pack(getattr(self, name)) for name in _FIELDS}
+        """Return the state as JSON values and bytes; 216 bytes a column that is open."""
+        watched = self.open.any(axis=1)
+        held = {name: pack(getattr(self, name)[watched]) for name in _FIELDS}
+        return {"open": pack(self.open), **held}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `snapshot` gave."""
+        self.open = unpack(state.get("open", {}), self.open)
+        watched = self.open.any(axis=1)
         for name in _FIELDS:
-            setattr(self, name, unpack(state.get(name, {}), getattr(self, name)))
+            field = getattr(self, name)
+            field[:] = 0
+            field[watched] = unpack(state.get(name, {}), field[watched])
 
 
-_FIELDS = ("open", "_counts", "_slots", "_began", "_goal", "_bar")
+_FIELDS = ("_counts", "_slots", "_began", "_goal", "_bar")

@@ -8,8 +8,8 @@ normal.
 
 from __future__ import annotations
 
-from driftline.stats.column import OTHER, Column, build_column
-from driftline.stats.fold import Folded, bin_raw, fold, is_prediction_column
+from driftline.stats.column import OTHER, Column, build_column, is_prediction_column
+from driftline.stats.fold import Folded, bin_raw, fold
 from driftline.stats.pane import Pane, PaneKey
 from driftline.stats.raw import RawRows
 from driftline.stats.reference import ABSENT, BadReferenceError, Reference, infer_kind

@@ -9,6 +9,7 @@ import numpy as np
 
 from driftline.events.frame import Frame
 from driftline.events.typing import typed
+from driftline.stats.column import is_prediction_column
 from driftline.stats.fixedpoint import fixed_point_sums
 from driftline.stats.sample import row_keys
 
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from driftline.stats.reference import Reference
 
 
-def is_prediction_column(name: str) -> bool:
-    """Return whether a column tells of the prediction itself, not of a feature."""
-    return name in {"prediction", "score"} or name.startswith("prediction.")
-
-
 @dataclass(slots=True)
 class Folded:
-    """A frame's rows, binned and summed by group; group g holds ``order[starts[g]:ends[g]]``."""
+    """A frame's rows, binned and summed by group; group g holds ``order[starts[g]:ends[g]]``.
+
+    ``scored`` are the scores that co-moments are made of, shape (d, m), in that order too; None
+    where the reference compares no columns.
+    """
 
     frame: Frame
     order: npt.NDArray[np.int64]
@@ -42,6 +42,7 @@ class Folded:
     extra: dict[str, npt.NDArray[np.bool_]]
     values: npt.NDArray[np.float64]
     key: npt.NDArray[np.uint64]
+    scored: npt.NDArray[np.float64] | None
 
     def add_to(self, pane: Pane, group: int) -> None:
         """Add one group's rows to a pane of the same reference."""
@@ -52,6 +53,10 @@ class Folded:
         np.minimum(pane.minimum, self.minimum[group], out=pane.minimum)
         np.maximum(pane.maximum, self.maximum[group], out=pane.maximum)
         pane.invalid += self.invalid[group]
+        scoring = pane.reference.scoring if pane.reference else None
+        if scoring is not None and pane.comoments is not None and self.scored is not None:
+            own = self.scored[:, self.starts[group] : self.ends[group]]
+            pane.comoments.add(own, scoring)
         pane.featured += rows.size if frame.featured is None else int(frame.featured[rows].sum())
         for name, carried in self.extra.items():
             count = int(carried[rows].sum())
@@ -112,7 +117,11 @@ def fold(
             wrong[frame.invalid[column.name]] = 1
             invalid[:, i] = np.add.reduceat(wrong[order], starts)
     whole = groups == 1 and order.size == rows
-    flat = (codes if whole else codes[:, order]) + group * (width + 1)
+    if not whole:
+        codes = codes[:, order]
+    scoring = reference.scoring
+    scored = None if scoring is None else scoring.scores[codes[scoring.columns]]
+    flat = codes + group * (width + 1)
     counts = np.bincount(flat.ravel(), minlength=groups * (width + 1))
     numbers = values[:, reference.numeric]
     if not whole:
@@ -134,6 +143,7 @@ def fold(
         },
         values=values,
         key=row_keys(source, frame.offset, frame.index),
+        scored=scored,
     )
 
 

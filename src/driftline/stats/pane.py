@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from driftline.stats.comoments import Comoments
 from driftline.stats.fixedpoint import SUMS
 from driftline.stats.sample import Sample
 
@@ -59,6 +60,8 @@ class Pane:
         Fixed-point sums of the numeric columns, int64 of shape (5, numeric columns).
     minimum, maximum
         float64 of shape (numeric columns,); +inf and -inf where there is no value.
+    comoments
+        How the columns move together; None where there are not two to compare, or nobody will ask.
     raw
         Rows as they came, while the model has no reference; the statistics above are then empty.
     """
@@ -71,6 +74,7 @@ class Pane:
     maximum: npt.NDArray[np.float64]
     invalid: npt.NDArray[np.int64]
     sample: Sample
+    comoments: Comoments | None = None
     featured: int = 0
     late: int = 0
     dead: int = 0
@@ -85,6 +89,7 @@ class Pane:
         bins = int(reference.starts[-1]) if reference else 0
         numbers = reference.numeric.size if reference else 0
         columns = len(reference.columns) if reference else 0
+        scoring = reference.scoring if reference else None
         return cls(
             reference=reference,
             events={},
@@ -94,6 +99,7 @@ class Pane:
             maximum=np.full(numbers, -np.inf),
             invalid=np.zeros(columns, dtype=np.int64),
             sample=Sample.empty(sample, columns),
+            comoments=Comoments.empty(scoring) if scoring else None,
         )
 
     def merge(self, other: Pane) -> None:
@@ -111,6 +117,8 @@ class Pane:
         self.maximum = np.maximum(self.maximum, other.maximum)
         self.invalid = self.invalid + other.invalid
         self.sample.merge(other.sample)
+        if self.comoments is not None and other.comoments is not None:
+            self.comoments.merge(other.comoments)
 
     def merge_counters(self, other: Pane) -> None:
         """Add what another pane counted of events, and none of its statistics."""

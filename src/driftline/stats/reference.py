@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ import orjson
 from driftline.errors import DriftlineError
 from driftline.events.typing import typed
 from driftline.stats.column import Column, build_column
+from driftline.stats.comoments import Scoring
+from driftline.stats.dependence import Dependence, measure_dependence
 from driftline.stats.season import Season, learn_season
 from driftline.stats.variability import Variability, measure_variability
 
@@ -54,6 +56,8 @@ class Reference:
         Integrated autocorrelation time in slots, at least 1, float64 of shape (columns,).
     season
         What is usual at which hour; `rho` and `tau` are of what is left without it.
+    dependence
+        How the columns hang together; None where no two of them compare (see `scoring`).
     """
 
     model: str
@@ -63,6 +67,7 @@ class Reference:
     rho: npt.NDArray[np.float64]
     tau: npt.NDArray[np.float64]
     season: Season
+    dependence: Dependence | None = None
 
     @classmethod
     def build(
@@ -97,15 +102,17 @@ class Reference:
         built: list[Column] = []
         codes: list[npt.NDArray[np.int64]] = []
         times: list[npt.NDArray[np.int64]] = []
+        places: list[list[int] | slice] = []
         rows = max((len(values) for values in columns.values()), default=0)
         for name in sorted(columns):
             kind = infer_kind(columns[name])
             if kind is None:
                 continue  # never held a value: there is nothing to compare with
             values, own = columns[name], ts
+            places.append(slice(len(values)))
             if type(ABSENT) in set(map(type, values)):
                 told = [row for row, value in enumerate(values) if value is not ABSENT]
-                values = [values[row] for row in told]
+                values, places[-1] = [values[row] for row in told], told
                 own = None if own is None else own[told]
             values, _ = typed(values, kind)
             built.append(build_column(name, kind, values))
@@ -118,10 +125,15 @@ class Reference:
         variability, season = Variability.none(len(built)), Season(tuple(built), {})
         if ts is not None and slot > 0:
             season = learn_season(built, codes, times, seasonal)
-            numbers = [own // slot for own in times]
-            variability = measure_variability(built, codes, numbers, season, slot)
+            own_slots = [own // slot for own in times]
+            variability = measure_variability(built, codes, own_slots, season, slot)
         rho, tau = variability.rho, variability.tau
-        return cls(model, tuple(built), rows, variability.slots, rho, tau, season)
+        found = cls(model, tuple(built), rows, variability.slots, rho, tau, season)
+        if found.scoring is None:
+            return found
+        scored = found.scoring.score(codes, places, rows)
+        numbers = ts // slot if ts is not None and slot > 0 else None
+        return replace(found, dependence=measure_dependence(found.scoring, scored, numbers))
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -139,6 +151,11 @@ class Reference:
         return np.concatenate([[0], np.cumsum([c.counts.size for c in self.columns])]).astype(
             np.int64
         )
+
+    @cached_property
+    def scoring(self) -> Scoring | None:
+        """How values become the scores of co-moments; None where no two columns compare."""
+        return Scoring.of(self.columns, self.starts)
 
     @cached_property
     def numeric(self) -> npt.NDArray[np.int64]:
@@ -220,6 +237,7 @@ class Reference:
                 "rho": self.rho.tolist(),
                 "tau": self.tau.tolist(),
                 "season": self.season.to_json(),
+                "dependence": self.dependence.to_lists() if self.dependence else None,
                 "columns": [
                     {
                         "name": c.name,
@@ -257,7 +275,7 @@ class Reference:
                 msg = f"reference: expected format {FORMAT}, got {raw['format']!r}"
                 raise BadReferenceError(msg)
             columns = tuple(_column(c) for c in raw["columns"])
-            return cls(
+            found = cls(
                 raw["model"],
                 columns,
                 raw["events"],
@@ -266,6 +284,10 @@ class Reference:
                 np.array(raw["tau"], dtype=np.float64),
                 Season.from_json(columns, raw["season"]),
             )
+            dependence, scoring = raw.get("dependence"), found.scoring
+            if dependence is None or scoring is None:
+                return found  # no two columns compare, or it is older than that
+            return replace(found, dependence=Dependence.from_lists(dependence, scoring))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             msg = (
                 f"reference: expected the JSON of a reference, got {type(error).__name__}: {error}"

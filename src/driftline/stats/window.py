@@ -71,6 +71,7 @@ class Windows:
         pane = Pane.empty(reference, 0)
         # Long windows outgrow int64 squares: Python's integers do not overflow.
         pane.sums = pane.sums.astype(object)
+        pane.comoments = None  # a window does not tell of them
         return pane
 
     def close(self, low: int) -> list[tuple[int, bytes, bytes]]:

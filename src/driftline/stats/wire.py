@@ -11,6 +11,7 @@ import orjson
 
 from driftline.errors import DriftlineError
 from driftline.events.record import Source
+from driftline.stats.comoments import Comoments
 from driftline.stats.pane import MAX_EXTRA, Pane, PaneKey
 from driftline.stats.raw import RawRows, joined
 from driftline.stats.sample import Sample
@@ -95,6 +96,11 @@ def encode_statistics(pane: Pane, raw: list[RawRows], *, head: bool = True) -> d
             "invalid": pane.invalid,
             "sample": _encode_sample(pane.sample),
         }
+        if pane.comoments is not None:
+            body["comoments"] = [
+                _encode_whole(pane.comoments.rows),
+                _encode_whole(pane.comoments.products),
+            ]
     if raw:
         body["raw"] = [
             {
@@ -198,6 +204,7 @@ def decode_statistics(
             msg = f"expected {int(reference.starts[-1])} counts, got {pane.counts.size}"
             raise ValueError(msg)
         pane.sample = _decode_sample(body["sample"], body["keep"], len(reference.columns))
+        pane.comoments = _decode_comoments(body.get("comoments"), pane.comoments)
     pane.raw = [
         RawRows(
             Source.parse(block["source"]),
@@ -223,6 +230,25 @@ def _sums(rows: list[list[Any]]) -> npt.NDArray[Any]:
     if rows and rows[0] and isinstance(rows[0][0], str):
         return np.array([[int(value) for value in row] for row in rows], dtype=object)
     return np.array(rows, dtype=np.int64)
+
+
+def _encode_whole(values: npt.NDArray[np.int64]) -> list[str]:
+    """Write integers in as few bytes each as the largest needs: type, and base64."""
+    largest = int(np.abs(values).max(initial=0))
+    kind = np.min_scalar_type(-largest - 1).newbyteorder("<")
+    return [kind.str, base64.b64encode(values.astype(kind).tobytes()).decode()]
+
+
+def _decode_comoments(body: list[list[str]] | None, like: Comoments | None) -> Comoments | None:
+    if body is None or like is None:
+        return None  # a window's pane has none
+    rows, products = (
+        np.frombuffer(base64.b64decode(data), dtype=kind).astype(np.int64) for kind, data in body
+    )
+    if not rows.size == products.size == like.rows.size:
+        msg = f"expected co-moments of {like.rows.size} pairs, got {rows.size}"
+        raise ValueError(msg)
+    return Comoments(rows, products)
 
 
 def _floats(values: list[float | None], none: float) -> npt.NDArray[np.float64]:

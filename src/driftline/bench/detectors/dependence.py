@@ -8,11 +8,13 @@ import numpy as np
 from scipy.signal import lfilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["Autoregression", "Dependence", "Factor", "Path"]
+__all__ = ["Autoregression", "Dependence", "Factor", "Pairs", "Path"]
 
 
 class Path(Protocol):
@@ -67,6 +69,25 @@ class Factor:
             shared = rng.standard_normal((rows, 1))
             found[:, : self._members] *= (1 - self._rho) ** 0.5
             found[:, : self._members] += self._rho**0.5 * shared
+            return found
+
+        return step
+
+
+class Pairs:
+    """The columns of each given pair have correlation `rho`; all others are independent."""
+
+    def __init__(self, pairs: Sequence[tuple[int, int]], rho: float) -> None:
+        self._pairs, self._rho = tuple(pairs), rho
+
+    def path(self) -> Path:
+        """Start a path; rows are independent of one another."""
+
+        def step(rng: np.random.Generator, rows: int, columns: int) -> Floats:
+            found = rng.standard_normal((rows, columns))
+            for one, other in self._pairs:
+                found[:, other] *= (1 - self._rho**2) ** 0.5
+                found[:, other] += self._rho * found[:, one]
             return found
 
         return step

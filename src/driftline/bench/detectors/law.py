@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,6 +75,12 @@ class Law:
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in the order in which references keep them."""
         return tuple(f"f{i:03}" for i in range(len(self.marginals)))
+
+    def only(self, column: int) -> Law:
+        """Return the law of one column, where columns are independent."""
+        assert self.dependence is None
+        season = None if self.season is None else Season(self.season.shifts[:, [column]])
+        return replace(self, marginals=self.marginals[column : column + 1], season=season)
 
 
 class Traffic:

@@ -120,11 +120,13 @@ class Levels:
 
     def masses(self, column: Column, shift: Floats | None = None) -> Floats:
         """Return the true probabilities of a reference column's bins, unseen and missing."""
-        assert shift is None  # categories do not shift
         found = np.zeros(column.bins + 2)
         for name, share in zip(self.names, self.shares, strict=True):
             found[column.codes[name]] += share
-        return found
+        if shift is None:
+            return found
+        assert not shift.any()  # categories do not shift
+        return np.broadcast_to(found, (shift.size, found.size))
 
     def cells(self, values: Floats) -> list[Any]:
         """Return drawn positions as level names."""

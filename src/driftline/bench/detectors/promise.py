@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from driftline.bench.detectors.panes import Way
     from driftline.contract import Contract
 
-__all__ = ["Kept", "Outcome", "Promise", "Stream", "plan", "watch"]
+__all__ = ["Kept", "Outcome", "Stream", "find", "gather", "plan", "watch"]
 
 PROMISE_SLOTS = 4_000
 """Slots for which one page is promised, where the contract's default is not what is watched."""
@@ -194,23 +194,9 @@ class Kept:
         }
 
 
-@dataclass(frozen=True)
-class Promise:
-    """The promise on every law that was watched."""
-
-    laws: tuple[Kept, ...]
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return everything as JSON values."""
-        return [law.as_json() for law in self.laws]
-
-
-def gather(outcomes: Sequence[Outcome]) -> Promise:
+def gather(outcomes: Sequence[Outcome]) -> list[Kept]:
     """Put streams together by law, in the order in which laws first come."""
     names = list(dict.fromkeys(o.law for o in outcomes))
-    return Promise(
-        tuple(
-            Kept(name, find(name).about, tuple(o for o in outcomes if o.law == name))
-            for name in names
-        )
-    )
+    return [
+        Kept(name, find(name).about, tuple(o for o in outcomes if o.law == name)) for name in names
+    ]

@@ -1,4 +1,4 @@
-"""A whole run: how much of everything, what it will take, and what it found."""
+"""A whole run: what is asked for, cut into pieces, and what it found."""
 
 from __future__ import annotations
 
@@ -8,38 +8,61 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from driftline.bench.cores import Cores
+from driftline.bench.detectors import by_hand, delay, promise
+from driftline.bench.detectors.changes import CHANGES
+from driftline.bench.detectors.invariance import compare
 from driftline.bench.detectors.laws import LAWS, MONTHS
 from driftline.bench.detectors.pool import run_all
-from driftline.bench.detectors.promise import Outcome, Promise, Stream, find, gather, plan, watch
+from driftline.bench.detectors.size import FULL, QUICK, forecast
 from driftline.bench.machine import describe
 from driftline.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-__all__ = ["FULL", "QUICK", "Found", "Size", "run"]
+    from driftline.bench.detectors.by_hand import ByHand
+    from driftline.bench.detectors.delay import Delay
+    from driftline.bench.detectors.invariance import Same
+    from driftline.bench.detectors.promise import Kept, Outcome, Stream
+    from driftline.bench.detectors.size import Size
+
+__all__ = ["Asked", "Found", "run"]
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much is run.
+class Asked:
+    """What is to be run.
 
     Attributes
     ----------
-    slots, streams
-        For each law at one page in 4,000 slots: slots, and references drawn.
-    month_slots, month_streams
-        For each law at one page in 30 days; 43,200 slots are a model-month.
+    laws, changes
+        By name; None and None for everything, otherwise only what is named.
+    detectors
+        None for the contract's default.
+    slots
+        For each law, in the place of what `quick` says.
     """
 
-    slots: int
-    streams: int
-    month_slots: int
-    month_streams: int
+    laws: Sequence[str] | None = None
+    changes: Sequence[str] | None = None
+    quick: bool = False
+    detectors: tuple[str, ...] | None = None
+    seed: int = 1
+    slots: int | None = None
+    processes: int = 1
 
+    @property
+    def everything(self) -> bool:
+        """Whether nothing was named."""
+        return self.laws is None and self.changes is None
 
-FULL = Size(slots=400_000, streams=40, month_slots=20 * 43_200, month_streams=20)
-QUICK = Size(slots=8_000, streams=2, month_slots=8_000, month_streams=2)
+    @property
+    def size(self) -> Size:
+        """How much is run."""
+        size = QUICK if self.quick else FULL
+        if self.slots is None:
+            return size
+        return replace(size, slots=self.slots, month_slots=self.slots)
 
 
 @dataclass(frozen=True)
@@ -47,10 +70,11 @@ class Found:
     """Everything a run found."""
 
     machine: str
-    quick: bool
-    seed: int
-    detectors: str
-    promise: Promise
+    asked: Asked
+    promise: list[Kept]
+    units: list[Same]
+    delays: list[Delay]
+    by_hand: list[ByHand]
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -58,94 +82,70 @@ class Found:
         return {
             "bench": "detectors",
             "machine": self.machine,
-            "quick": self.quick,
-            "seed": self.seed,
-            "detectors": self.detectors,
+            "quick": self.asked.quick,
+            "seed": self.asked.seed,
+            "detectors": list(self.asked.detectors or ()) or "default",
             "seconds": round(self.seconds, 1),
-            "promise": self.promise.as_json(),
+            "promise": [law.as_json() for law in self.promise],
+            "units": [same.as_json() for same in self.units],
+            "delays": [each.as_json() for each in self.delays],
+            "by_hand": [each.as_json() for each in self.by_hand],
         }
 
 
-def run(
-    laws: Sequence[str] | None,
-    *,
-    quick: bool,
-    processes: int,
-    detectors: tuple[str, ...] | None,
-    seed: int,
-    notify: Callable[[str], None],
-    slots: int | None = None,
-) -> Found:
-    """Watch laws for false pages.
-
-    Parameters
-    ----------
-    laws
-        None for all.
-    slots
-        For each law, in the place of what `quick` says.
-    detectors
-        None for the contract's default.
+def run(asked: Asked, notify: Callable[[str], None]) -> Found:
+    """Watch laws for false pages, and plant changes.
 
     Raises
     ------
     UsageError
-        A law that is not known.
+        A law or a change that is not known.
     """
     begun = time.monotonic()
-    size = QUICK if quick else FULL
-    if slots is not None:
-        size = replace(size, slots=slots, month_slots=slots)
-    known: Mapping[str, Any] = {**LAWS, **MONTHS}
-    for name in laws or ():
-        if name not in known:
-            msg = f"--laws: expected some of {', '.join(known)}, got {name}"
-            raise UsageError(msg)
-    names = list(known) if laws is None else list(dict.fromkeys(laws))
+    size, seed, processes = asked.size, asked.seed, asked.processes
+    names = _chosen("--laws", asked.laws, [*LAWS, *MONTHS], everything=asked.everything)
+    changes = _chosen("--changes", asked.changes, list(CHANGES), everything=asked.everything)
     short, long = [n for n in names if n in LAWS], [n for n in names if n in MONTHS]
     streams = [
-        *plan(short, size.slots, size.streams, seed, detectors),
-        *plan(long, size.month_slots, size.month_streams, seed, detectors),
+        *promise.plan(short, size.slots, size.streams, seed, asked.detectors),
+        *promise.plan(long, size.month_slots, size.month_streams, seed, asked.detectors),
     ]
-    notify(_forecast(streams, processes))
-    promise = gather(run_all(watch, streams, processes, _Progress(streams, notify)))
+    batches = [
+        delay.Batch(number, size.runs, seed, asked.detectors, tuple(changes))
+        for number in range(size.references if changes else 0)
+    ]
+    tasks = [
+        by_hand.Task(method, change, size.by_hand, seed)
+        for method in by_hand.METHODS
+        for change in (None, *(c for c in changes if c in by_hand.UNIVARIATE))
+        if changes
+    ]
+    notify(forecast(streams, batches, processes))
+    outcomes = run_all(promise.watch, streams, processes, _Progress(streams, notify))
+    units = compare(seed, asked.detectors) if asked.everything else []
+    planted = run_all(delay.measure, batches, processes, _counting("changes", batches, notify))
+    tried = run_all(by_hand.measure, tasks, processes, _counting("river by hand", tasks, notify))
     return Found(
         describe(Cores(frozenset(), frozenset())),
-        quick,
-        seed,
-        "default" if detectors is None else ", ".join(detectors),
-        promise,
+        asked,
+        promise.gather(outcomes),
+        units,
+        delay.summarise([each for batch in planted for each in batch], asked.detectors),
+        by_hand.summarise(tried),
         time.monotonic() - begun,
     )
 
 
-def _forecast(streams: Sequence[Stream], processes: int) -> str:
-    """Measure what slots and references cost here, and say what all will take."""
-    trials: dict[str, tuple[float, float]] = {}
-    for stream in streams:
-        kind = _costs_like(stream.law)
-        if kind not in trials:
-            # The law of that kind with the smallest reference will do.
-            name = {"independent": "rows500", "dependent": "ar.5", "season": "daily"}[kind]
-            trial = watch(stream._replace(law=name, slots=200))
-            spent = trial.draw_s + trial.detect_s
-            trials[kind] = spent / 200, trial.reference_s / find(name).rows
-    seconds = 0.0
-    for stream in streams:
-        a_slot, a_row = trials[_costs_like(stream.law)]
-        seconds += a_slot * stream.slots + a_row * find(stream.law).rows
-    slots = sum(stream.slots for stream in streams)
-    return (
-        f"{slots:,} slots in {len(streams)} streams, about {seconds / processes / 60:.1f} minutes "
-        f"on {processes} cores that have nothing else to do"
-    )
-
-
-def _costs_like(name: str) -> str:
-    law = find(name)
-    if law.season is not None:
-        return "season"
-    return "independent" if law.dependence is None else "dependent"
+def _chosen(
+    option: str, asked: Sequence[str] | None, known: Collection[str], *, everything: bool
+) -> list[str]:
+    for name in asked or ():
+        if name not in known:
+            msg = f"{option}: expected some of {', '.join(known)}, got {name}"
+            raise UsageError(msg)
+    if everything:
+        return list(known)
+    return list(dict.fromkeys(asked or ()))
 
 
 class _Progress:
@@ -161,8 +161,23 @@ class _Progress:
         held.append(outcome)
         self._left[outcome.law] -= 1
         if not self._left[outcome.law]:
-            (kept,) = gather(held).laws
+            (kept,) = promise.gather(held)
             self._notify(
                 f"{kept.law}: {kept.achieved} pages in {kept.slots:,} slots, "
                 f"{kept.promised:.3g} promised: {kept.verdict}"
             )
+
+
+def _counting(
+    what: str, pieces: Sequence[object], notify: Callable[[str], None]
+) -> Callable[[object], None]:
+    """Tell at every tenth part of the pieces."""
+    done = 0
+
+    def count(_: object) -> None:
+        nonlocal done
+        done += 1
+        if done * 10 // len(pieces) > (done - 1) * 10 // len(pieces):
+            notify(f"{what}: {done} of {len(pieces)}")
+
+    return count

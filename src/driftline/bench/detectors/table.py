@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from driftline.bench.detectors.by_hand import METHODS
+from driftline.bench.detectors.changes import CHANGES
+from driftline.bench.detectors.law import EVENTS
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from driftline.bench.detectors.promise import Promise
+    from driftline.bench.detectors.by_hand import ByHand
+    from driftline.bench.detectors.delay import Delay
+    from driftline.bench.detectors.invariance import Same
+    from driftline.bench.detectors.promise import Kept
     from driftline.bench.detectors.run import Found
 
 __all__ = ["print_found"]
@@ -23,28 +33,34 @@ WAYS = {
 
 def print_found(found: Found, console: Console) -> None:
     """Print all that a run found."""
-    _print_promise(found.promise, console)
-    size = "quick: fewer slots, too few for a verdict on most laws" if found.quick else "full"
-    told = f"{size}; detectors: {found.detectors}; seed {found.seed}; took {found.seconds:.0f} s"
-    console.print(told, highlight=False, markup=False)
-    console.print(found.machine, highlight=False, markup=False)
-
-
-def _print_promise(promise: Promise, console: Console) -> None:
-    table = Table(
-        title="False pages on stationary traffic, 100 features, 100 events a slot",
-        caption="page: an incident that opens as a page, becomes one, or comes back as one; "
-        "upper: exact Poisson bound, 95 %;\nkept: at most as promised, bound at most 1.3",
-        caption_justify="left",
+    if found.promise:
+        _print_promise(found.promise, console)
+    if found.units:
+        _print_units(found.units, console)
+    if found.delays:
+        _print_delays(found.delays, console)
+    if found.by_hand:
+        _print_by_hand(found.by_hand, console)
+    asked = found.asked
+    size = "quick: too little for a verdict on most laws" if asked.quick else "full"
+    detectors = ", ".join(asked.detectors or ("the contract's default",))
+    _say(
+        console,
+        f"{size}; detectors: {detectors}; seed {asked.seed}; took {found.seconds:.0f} s",
+        found.machine,
     )
-    table.add_column("law")
+
+
+def _print_promise(laws: Sequence[Kept], console: Console) -> None:
+    table = Table(title="False pages on stationary traffic, 100 features, 100 events a slot")
+    table.add_column("law", no_wrap=True)
     table.add_column("panes")
-    for head in ("slots", "promised", "achieved", "ratio", "upper", "worst stream"):
+    for head in ("slots", "promised", "achieved", "ratio", "upper", "worst"):
         table.add_column(head, justify="right")
     table.add_column("verdict", no_wrap=True)
     for head in ("draw µs", "detect µs"):
         table.add_column(head, justify="right")
-    for law in promise.laws:
+    for law in laws:
         table.add_row(
             law.law,
             law.outcomes[0].way,
@@ -59,7 +75,90 @@ def _print_promise(promise: Promise, console: Console) -> None:
             f"{law.us_a_slot('detect_s'):,.0f}",
         )
     console.print(table)
-    used = {law.outcomes[0].way for law in promise.laws}
-    for way, told in WAYS.items():
-        if way in used:
-            console.print(f"{way}: {told}", highlight=False, markup=False)
+    used = {law.outcomes[0].way for law in laws}
+    _say(
+        console,
+        "page: an incident that opens as a page, becomes one, or comes back as one",
+        "worst: pages of the stream (each has a reference of its own) that had most",
+        "upper: exact Poisson bound of the ratio, 95 %; kept: at most as promised, bound below 1.3",
+        *(f"{way}: {told}" for way, told in WAYS.items() if way in used),
+    )
+
+
+def _print_units(units: Sequence[Same], console: Console) -> None:
+    first, *others = units
+    for same in others:
+        told = "identical" if same.identical else "NOT the same"
+        _say(
+            console,
+            f"the same stream × {same.factor:g} + {same.offset:g}: {told} "
+            f"({same.findings} findings, {first.findings} in the first unit)",
+        )
+
+
+def _print_delays(delays: Sequence[Delay], console: Console) -> None:
+    table = Table(title="Events from a change to its page, at one page in 30 days, 100 features")
+    table.add_column("change", no_wrap=True)
+    for head in ("of 100", "runs", "median", "90 %", "missed", "right first", "floor", "may take"):
+        table.add_column(head, justify="right")
+    table.add_column("met")
+    table.add_column("horizon", justify="right")
+    for each in delays:
+        table.add_row(
+            each.change.about,
+            str(each.many),
+            str(len(each.runs)),
+            _events(each.quantile(0.5)),
+            _events(each.quantile(0.9)),
+            f"{each.missed:.0%}",
+            "" if math.isnan(each.right) else f"{each.right:.0%}",
+            _events(each.floor),
+            _events(each.bar),
+            "yes" if each.met else "no",
+            _events(each.change.horizon * EVENTS),
+        )
+    console.print(table)
+    formulas = {each.change.about: each.change.about_kl for each in delays}
+    _say(
+        console,
+        "floor: ln(100 features × mean slots to a false page) / KL, KL an event of one changed "
+        "column; a page comes at the end of a slot: no delay is below its hundred events",
+        "met: median within 1.5 floors (mean, variance) or 3, plus a slot; none missed; the right "
+        "column first in 95 %",
+        "KL: " + "; ".join(f"{about}: {formula}" for about, formula in formulas.items()),
+    )
+
+
+def _print_by_hand(tried: Sequence[ByHand], console: Console) -> None:
+    methods = list(dict.fromkeys(each.method for each in tried))
+    table = Table(title="River by hand, one detector a column, its defaults: median events to find")
+    table.add_column("change", no_wrap=True)
+    for method in methods:
+        table.add_column(METHODS[method].title, justify="right")
+    for name in dict.fromkeys(each.change for each in tried):
+        own = {each.method: _hand(each) for each in tried if each.change == name}
+        table.add_row(CHANGES[name].about, *(own[method] for method in methods))
+    rates = {each.method: f"{each.false_a_month:,.0f}" for each in tried}
+    table.add_section()
+    table.add_row("false a model-month", *(rates[method] for method in methods))
+    console.print(table)
+    _say(
+        console,
+        "in 1 column / first of 10; false: detections in 100 columns of normal traffic, each of "
+        "which would pass for a find; KSWIN takes 0.25 ms a value and is left out",
+    )
+
+
+def _hand(each: ByHand) -> str:
+    told = each.as_json()
+    one, ten = told["median_events"], told["median_events_of_ten"]
+    return " / ".join("missed" if v is None else f"{v:,.0f}" for v in (one, ten))
+
+
+def _events(value: float) -> str:
+    return "missed" if math.isinf(value) else f"{value:,.0f}"
+
+
+def _say(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False)

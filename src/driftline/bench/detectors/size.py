@@ -1,0 +1,97 @@
+"""How much is run, and what it will take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from driftline.bench.detectors.changes import BEFORE
+from driftline.bench.detectors.delay import MANY, SETTLED
+from driftline.bench.detectors.promise import Stream, find, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from driftline.bench.detectors.delay import Batch
+
+__all__ = ["FULL", "QUICK", "Size", "forecast"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is run.
+
+    Attributes
+    ----------
+    slots, streams
+        For each law at one page in 4,000 slots: slots, and references drawn.
+    month_slots, month_streams
+        For each law at one page in 30 days; 43,200 slots are a model-month.
+    references, runs
+        For each change: references drawn, and runs on each, for one column and for ten.
+    by_hand
+        Runs of each detector by hand on each change, and stretches for its false detections.
+    """
+
+    slots: int
+    streams: int
+    month_slots: int
+    month_streams: int
+    references: int
+    runs: int
+    by_hand: int
+
+
+FULL = Size(
+    slots=400_000,
+    streams=40,
+    month_slots=20 * 43_200,
+    month_streams=20,
+    references=20,
+    runs=5,
+    by_hand=20,
+)
+QUICK = Size(
+    slots=4_000,
+    streams=2,
+    month_slots=4_000,
+    month_streams=2,
+    references=2,
+    runs=2,
+    by_hand=1,
+)
+
+SEEN_SLOTS = 40
+"""Slots from a change to its page, on average over all changes."""
+_CHEAPEST = {"independent": "rows500", "dependent": "ar.5", "season": "daily"}
+
+
+def forecast(streams: Sequence[Stream], batches: Sequence[Batch], processes: int) -> str:
+    """Measure what slots and references cost here, and say what all will take."""
+    detectors = (streams or batches)[0].detectors
+    wanted = [_kind(stream.law) for stream in streams] + ["independent" for _ in batches]
+    slot_s, row_s = {}, {}
+    for kind in dict.fromkeys(wanted):
+        trial = watch(Stream(_CHEAPEST[kind], 0, 200, 0, detectors))
+        slot_s[kind] = (trial.draw_s + trial.detect_s) / 200
+        row_s[kind] = trial.reference_s / find(_CHEAPEST[kind]).rows
+    seconds = 0.0
+    for stream in streams:
+        kind = _kind(stream.law)
+        seconds += slot_s[kind] * stream.slots + row_s[kind] * find(stream.law).rows
+    for batch in batches:
+        runs = batch.runs * len(batch.changes) * len(MANY)
+        slots = runs * (sum(SETTLED) / 2 + SEEN_SLOTS)
+        seconds += slot_s["independent"] * slots + row_s["independent"] * BEFORE.rows
+    return (
+        f"{sum(stream.slots for stream in streams):,} stationary slots in {len(streams)} streams, "
+        f"changes on {len(batches)} references: about {seconds / processes / 60:.1f} minutes on "
+        f"{processes} cores that have nothing else to do"
+    )
+
+
+def _kind(name: str) -> str:
+    law = find(name)
+    if law.season is not None:
+        return "season"
+    return "independent" if law.dependence is None else "dependent"

@@ -1,0 +1,148 @@
+"""Bets on shares of variance, and what each of them has gained since its change began."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftline.detect.law import SLACK
+from driftline.detect.state import pack, unpack
+from driftline.detect.wealth import CEILING, USUAL
+from driftline.stats.dependence import SLOPES
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from driftline.detect.betting import Floats
+
+    Contrasts = npt.NDArray[np.int64]
+
+MEMORY_ROWS = 20_000.0
+"""Rows over which a gain is averaged at most."""
+_MEAN_ABSOLUTE = (2 / math.pi) ** 0.5
+
+
+class ShareBets:
+    """Shiryaev-Roberts statistics of the bets on each contrast (a share of variance).
+
+    A bet with slope s pays ``exp(s · m · u - m · price)`` for a block of m rows whose level lies u
+    spreads above the reference's: by the law of the reference's own rows that is 1 in the mean, and
+    with the reference's uncertainty and a part of the tolerance in the price it is less.
+
+    Attributes
+    ----------
+    held
+        The statistic, float32 of shape (contrasts, slopes).
+    start
+        When the change began, microseconds: the mean over all starts, weighted by their evidence
+        (Shiryaev 1963, with a flat prior). float64 of shape (contrasts,).
+    gain, rows
+        Sum of m · u, and rows, since then: means with the same weights; float32 of that shape.
+    usual
+        Running mean of the rows of a block, shape (1,).
+
+    Parameters
+    ----------
+    level, spread, rho, price
+        As in `Dependence`, of the contrasts that are bet on.
+    bias
+        What m times the expected level of m rows lies above the reference's.
+    slack
+        What counts as no change at all, in levels.
+    weight
+        Of each contrast, shape (contrasts,); they add up to 1.
+    """
+
+    def __init__(
+        self,
+        level: Floats,
+        spread: Floats,
+        rho: Floats,
+        price: Floats,
+        *,
+        bias: Floats,
+        slack: Floats,
+        weight: Floats,
+        arl: float,
+    ) -> None:
+        self._level, self._spread, self._rho, self._bias = level, spread, rho, bias
+        self._price = price + np.abs(SLOPES) * (SLACK * slack / spread)[:, None]
+        self.weight = weight[:, None] / (SLOPES.size * arl)
+        goal = -np.log(np.maximum(self.weight, 1e-30))
+        self._ceiling = np.exp(np.minimum(goal + CEILING, 80.0))
+        self.held = np.zeros((level.size, SLOPES.size), dtype=np.float32)
+        self.start = np.zeros(level.size)
+        self.gain, self.rows = np.zeros((2, level.size), dtype=np.float32)
+        self.usual = np.zeros(1)
+
+    def step(
+        self, level: Floats, rows: Floats, start: int, blocked: npt.NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """Take a block of levels and the rows that tell them, both of shape (contrasts,).
+
+        Returns
+        -------
+        Sum of m · u and m of this block, both 0 where nothing could be told.
+        """
+        told = rows > 0
+        most = float(rows.max())
+        self.usual += (USUAL if self.usual[0] else 1.0) * (most - self.usual)
+        m = np.where(told, np.maximum(rows - 3, 1.0), 0.0)
+        u = (level - self._level - self._bias / np.maximum(m, 1.0)) / self._spread
+        gained = m * np.where(told, u, 0.0)
+        worth = 1 / (1 + np.maximum(rows - 1, 0.0) * self._rho)
+        ratio = (gained[:, None] * SLOPES - m[:, None] * self._price) * worth[:, None]
+        paid = np.exp(np.clip(ratio, -80.0, 80.0))
+        betting = told & ~blocked
+        grown = (self.held + 1.0) * paid
+        new = paid.sum(axis=1) / np.maximum(grown.sum(axis=1), 1e-300)
+        held = np.minimum(grown, self._ceiling)
+        np.copyto(self.held, held, where=betting[:, None], casting="same_kind")
+        old = 1 - new
+        for name, now in (("gain", gained), ("rows", m)):
+            kept = getattr(self, name)
+            np.copyto(kept, kept * old + now, where=betting, casting="same_kind")
+        np.copyto(self.start, self.start * old + start * new, where=betting)
+        fade = np.minimum(MEMORY_ROWS / np.maximum(self.rows, 1.0), 1.0).astype(np.float32)
+        self.gain *= fade
+        self.rows *= fade
+        return gained, m
+
+    def parts(self) -> Floats:
+        """Return each contrast's part of the alarm: it rings where they add up to 1."""
+        return np.asarray((self.held * self.weight).sum(axis=1))
+
+    def gained(self, contrasts: Contrasts) -> tuple[Floats, Floats]:
+        """Return `gain` and `rows` of some contrasts."""
+        return self.gain[contrasts].astype(np.float64), self.rows[contrasts].astype(np.float64)
+
+    def level_of(self, contrasts: Contrasts, gain: Floats, rows: Floats) -> Floats:
+        """Return the levels that gains over some rows stand for."""
+        above = self._spread[contrasts] * gain / np.maximum(rows, 1.0)
+        return np.asarray(self._level[contrasts] + above)
+
+    def noise(self, contrasts: Contrasts, rows: Floats) -> Floats:
+        """Return by how much levels of so many rows are off by chance alone, in the mean."""
+        inflation = 1 + max(float(self.usual[0]) - 1, 0.0) * self._rho[contrasts]
+        deviation = self._spread[contrasts] * np.sqrt(inflation / np.maximum(rows, 1.0))
+        return np.asarray(_MEAN_ABSOLUTE * deviation)
+
+    def forget(self, which: npt.NDArray[np.bool_]) -> None:
+        """Set the bets on some contrasts back to nothing."""
+        for name in _OF_CONTRASTS:
+            getattr(self, name)[which] = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON values and bytes."""
+        return {name: pack(getattr(self, name)) for name in _FIELDS}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `snapshot` gave."""
+        for name in _FIELDS:
+            setattr(self, name, unpack(state.get(name, {}), getattr(self, name)))
+
+
+_OF_CONTRASTS = ("held", "start", "gain", "rows")
+_FIELDS = (*_OF_CONTRASTS, "usual")

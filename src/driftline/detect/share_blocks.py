@@ -1,0 +1,115 @@
+"""Slots joined into blocks that are large enough to have correlations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from driftline.detect.state import pack, unpack
+from driftline.stats.comoments import Comoments, Marginals, correlations, covariances
+from driftline.stats.dependence import BLOCK_ROWS
+
+if TYPE_CHECKING:
+    from driftline.detect.betting import Floats
+    from driftline.stats import Pane, Reference
+    from driftline.stats.comoments import Scoring
+    from driftline.stats.dependence import Dependence
+
+SHIFT, STRETCH = 0.5, 2.0
+"""A column whose mean score has moved by this (in sd), or whose variance of scores has changed by
+this factor, sits out: bins that hold everything or nothing correlate with nothing."""
+SEASONS = 3.0
+"""Standard deviations of the slots' own means in the reference that are granted to a shift."""
+LEAST_ROWS = 20
+"""Rows of a pair below which a block tells nothing of it."""
+
+
+class Block(NamedTuple):
+    """What some slots say of each pair of columns.
+
+    Attributes
+    ----------
+    start, slots
+        Start of the first slot, microseconds, and how many there are.
+    r, rows
+        Correlations, and the rows that tell them, float64 of shape (pairs,). A pair that cannot be
+        judged has no rows, and the correlation of the reference.
+    """
+
+    start: int
+    slots: int
+    r: Floats
+    rows: Floats
+
+
+class Blocks:
+    """Adds up slots until they have `BLOCK_ROWS` rows; nothing is held where every slot has."""
+
+    def __init__(self, reference: Reference, scoring: Scoring, dependence: Dependence) -> None:
+        self._reference, self._scoring, self._dependence = reference, scoring, dependence
+        usual = Marginals.of_counts(reference.padded_counts, scoring)
+        self._mean = usual.mean
+        self._sd = np.sqrt(usual.variance)
+        self._reach = np.maximum(SHIFT, SEASONS * np.sqrt(reference.rho[scoring.columns]))
+        self._r = np.tanh(dependence.level[: scoring.pairs])
+        self._start = self._slots = 0
+        self._counts = np.zeros_like(reference.padded_counts)
+        self._comoments = Comoments.empty(scoring)
+
+    def add(self, pane: Pane, start: int) -> Block | None:
+        """Add a slot; return a block once it is full, or None."""
+        if pane.comoments is None:
+            return None
+        if not self._slots:
+            self._start = start
+        self._slots += 1
+        self._counts = self._counts + self._reference.padded(pane)
+        self._comoments.merge(pane.comoments)
+        if self._comoments.rows.max() < BLOCK_ROWS:
+            return None
+        block = self._read()
+        self._slots = 0
+        self._counts = np.zeros_like(self._counts)
+        self._comoments = Comoments.empty(self._scoring)
+        return block
+
+    def _read(self) -> Block:
+        scoring = self._scoring
+        marginals = Marginals.of_counts(self._counts, scoring)
+        away = np.abs(marginals.mean - self._mean) > self._reach * self._sd
+        stretch = marginals.variance / self._dependence.variance
+        away |= (stretch > STRETCH) | (stretch < 1 / STRETCH)
+        rows = self._comoments.rows.astype(np.float64)
+        apart = away[scoring.first] | away[scoring.second] | (rows < LEAST_ROWS)
+        own = covariances(self._comoments, marginals, scoring)
+        r = np.where(apart, self._r, correlations(own, marginals.variance, scoring))
+        return Block(self._start, self._slots, r, np.where(apart, 0.0, rows))
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """Return the state as JSON values and bytes; None between blocks."""
+        if not self._slots:
+            return None
+        return {
+            "start": self._start,
+            "slots": self._slots,
+            "counts": pack(self._counts),
+            "rows": pack(self._comoments.rows.astype(np.int32)),
+            # Of fewer rows than make a block: they are small.
+            "products": pack(self._comoments.products.astype(np.int32)),
+        }
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Take up what `snapshot` gave."""
+        self._start = self._slots = 0
+        self._counts = np.zeros_like(self._counts)
+        self._comoments = Comoments.empty(self._scoring)
+        if state is None:
+            return
+        small = np.empty(self._scoring.pairs, dtype=np.int32)
+        self._start, self._slots = state["start"], state["slots"]
+        self._counts = unpack(state["counts"], self._counts)
+        self._comoments = Comoments(
+            unpack(state["rows"], small).astype(np.int64),
+            unpack(state["products"], small).astype(np.int64),
+        )
