@@ -113,7 +113,7 @@ def test_the_command_leaves_nothing_however_it_ends(end: signal.Signals, tmp_pat
         stdout=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         # A shell's background job is started deaf to it, and hands that down.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         assert command.stdout is not None
