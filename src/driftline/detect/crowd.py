@@ -40,6 +40,7 @@ def repeat(reference: Reference, positions: npt.NDArray[np.int64]) -> Reference:
         rho=reference.rho[positions],
         tau=reference.tau[positions],
         season=Freed(columns, seasons),
+        dependence=None,
     )
 
 
