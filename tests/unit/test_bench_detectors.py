@@ -13,9 +13,7 @@ from driftline.bench.detectors import marginals as m
 from driftline.bench.detectors.law import EVENTS, Law, Season, Traffic, draw_reference
 from driftline.bench.detectors.laws import FEATURES, LAWS, MONTHS
 from driftline.bench.detectors.panes import (
-    Way,
-    _Counted,
-    _Exact,
+    Needs,
     draw_panes,
     fold_events,
     way_of,
@@ -24,7 +22,7 @@ from driftline.bench.detectors.pool import run_all
 from driftline.bench.detectors.promise import Kept, Outcome, Stream, contract_of, find, gather, plan
 from driftline.bench.detectors.promise import watch as watch_stream
 from driftline.bench.detectors.run import Asked, run
-from driftline.bench.detectors.watched import Watched, contract_for, counts_suffice, is_page
+from driftline.bench.detectors.watched import Watched, contract_for, is_page, needs_of
 from driftline.cli import main
 from driftline.contract import MINUTE, SECOND, Rate
 from driftline.detect import budget_slots
@@ -75,18 +73,20 @@ def test_two_humps_and_laplace_keep_mean_and_variance() -> None:
         assert drawn.std() == pytest.approx(1, abs=0.01)
 
 
+def panes(law: Law, reference: Reference, seed: int, slots: int, needs: Needs) -> list[Pane]:
+    return list(draw_panes(law, reference, np.random.default_rng(seed), 0, slots, needs))
+
+
 def test_exact_and_folded_panes_agree_in_mean_and_spread() -> None:
     season = Season(np.array([[0.0] * 4, [0.5] * 4]))
     law = small(m.normal(), m.lognormal(), m.poisson(1.0), m.zero_inflated(0.5), season=season)
     reference = reference_of(law)
-    most, drawn = 2_000, {}
-    ways: tuple[Way, ...] = ("exact", "folded")
-    for way in ways:
-        rng = np.random.default_rng(4)
-        panes = draw_panes(law, reference, rng, 0, most, way, 0)
-        drawn[way] = np.array([pane.counts for pane in panes])
+    drawn = [
+        np.array([pane.counts for pane in panes(law, reference, 4, 2_000, needs)])
+        for needs in ("counts", "values")
+    ]
     for parity in (0, 1):
-        exact, folded = drawn["exact"][parity::2], drawn["folded"][parity::2]
+        exact, folded = (counts[parity::2] for counts in drawn)
         noise = np.sqrt((exact.var(axis=0) + folded.var(axis=0)) / 1_000) + 1e-9
         assert (np.abs(exact.mean(axis=0) - folded.mean(axis=0)) / noise).max() < 5
         often = exact.mean(axis=0) > 1
@@ -95,21 +95,44 @@ def test_exact_and_folded_panes_agree_in_mean_and_spread() -> None:
         assert ratio.max() < 1.4
 
 
+def test_exact_and_folded_comoments_agree_in_mean_and_spread() -> None:
+    law = small(m.normal(), m.lognormal().with_missing(0.2), m.poisson(1.0), m.student(2.5))
+    reference = reference_of(law)
+    exact, folded = (
+        np.array([np.concatenate([c.rows, c.products]) for c in comoments])
+        for needs in ("pairs", "values")
+        for comoments in [[p.comoments for p in panes(law, reference, 5, 1_500, needs)]]
+    )
+    assert exact.shape == (1_500, 12)
+    noise = np.sqrt((exact.var(axis=0) + folded.var(axis=0)) / 1_500) + 1e-9
+    assert (np.abs(exact.mean(axis=0) - folded.mean(axis=0)) / noise).max() < 5
+    moving = exact.var(axis=0) > 1  # what counts a few unseen values is no measure of spread
+    assert moving.sum() >= 9
+    ratio = exact.var(axis=0)[moving] / folded.var(axis=0)[moving]
+    assert ratio.min() > 0.8
+    assert ratio.max() < 1.25
+
+
 def test_counted_panes_are_those_of_fold() -> None:
     law = LAWS["correlated"]
     reference = reference_of(law)
-    counts = _Counted(law, reference, np.random.default_rng(5))(7, 30)
+    counted = draw_panes(law, reference, np.random.default_rng(5), 7, 30, "pairs")
     values = Traffic(law, np.random.default_rng(5)).block(7, 30 * EVENTS)
-    folded = [pane.counts for pane in fold_events(law, reference, values, 7, 0)]
-    assert np.array_equal(counts, np.array(folded))
+    for one, other in zip(counted, fold_events(law, reference, values, 7, 0), strict=True):
+        assert np.array_equal(one.counts, other.counts)
+        assert one.comoments is not None
+        assert other.comoments is not None
+        assert np.array_equal(one.comoments.products, other.comoments.products)
+        assert np.array_equal(one.comoments.rows, other.comoments.rows)
 
 
 def test_exact_counts_fill_every_column() -> None:
     law = small(*(KINDS[name] for name in sorted(KINDS)))
     reference = reference_of(law)
-    counts = _Exact(law, reference, np.random.default_rng(6))(0, 20)
-    sums = np.add.reduceat(counts, reference.starts[:-1], axis=1)
-    assert (sums == EVENTS).all()
+    for needs in ("counts", "pairs"):
+        counts = np.array([pane.counts for pane in panes(law, reference, 6, 20, needs)])
+        sums = np.add.reduceat(counts, reference.starts[:-1], axis=1)
+        assert (sums == EVENTS).all()
 
 
 def test_dependence_is_what_it_says() -> None:
@@ -128,11 +151,15 @@ def test_dependence_is_what_it_says() -> None:
 
 def test_panes_are_as_cheap_as_the_detectors_allow() -> None:
     normal, dependent = LAWS["normal"], LAWS["ar.5"]
-    assert way_of(normal, counts_suffice=True) == "exact"
-    assert way_of(dependent, counts_suffice=True) == "counted"
-    assert way_of(normal, counts_suffice=False) == "folded"
-    assert counts_suffice(contract_for(MINUTE, None, ("evidence", "schema")))
-    assert not counts_suffice(contract_for(MINUTE, None, ("evidence", "kswin")))
+    assert way_of(normal, "counts") == way_of(normal, "pairs") == "exact"
+    assert way_of(dependent, "counts") == "counted"
+    assert way_of(normal, "values") == way_of(dependent, "values") == "folded"
+    for names, needs in (
+        (("evidence", "adwin", "schema"), "counts"),
+        (("correlation", "evidence"), "pairs"),
+        (("evidence", "joint", "kswin"), "values"),
+    ):
+        assert needs_of(contract_for(MINUTE, None, names)) == needs
 
 
 def test_every_law_has_a_hundred_features() -> None:
@@ -182,8 +209,8 @@ def test_a_planted_change_is_one_page_for_the_model() -> None:
     pages = []
     for number, traffic in ((20, law), (80, moved)):
         rng = np.random.default_rng(number)
-        panes = draw_panes(traffic, reference, rng, number, 60, "exact", 0)
-        for at, pane in enumerate(panes, number):
+        drawn = draw_panes(traffic, reference, rng, number, 60, "counts")
+        for at, pane in enumerate(drawn, number):
             pages += [(at, c.incident.feature) for c in watched.step(at, pane)[1] if is_page(c)]
     assert len(pages) == 1
     assert 80 <= pages[0][0] < 90
@@ -236,7 +263,8 @@ def test_gather_keeps_the_order_of_laws() -> None:
 def test_counts_of_a_pane_are_all_that_is_drawn() -> None:
     law = small(m.normal())
     reference = reference_of(law)
-    (pane,) = draw_panes(law, reference, np.random.default_rng(1), 0, 1, "exact", 0)
+    (pane,) = panes(law, reference, 1, 1, "counts")
     assert isinstance(pane, Pane)
     assert (pane.featured, pane.events) == (EVENTS, {"prediction": EVENTS})
     assert not pane.sums.any()
+    assert pane.comoments is None

@@ -268,12 +268,27 @@ def test_what_the_contract_calls_a_trifle_is_never_seen(normal: Reference) -> No
     assert large.verdict == "seen"
 
 
+def test_no_bet_wins_while_nothing_has_changed(normal: Reference) -> None:
+    crowd = Crowd(normal, Contract(model="m"), 1e5, np.arange(COLUMNS), Tolerances())
+    laws = np.zeros(normal.probabilities.shape)
+    for i, column in enumerate(normal.columns):
+        law = quiet(column)
+        laws[i, : column.bins], laws[i, -2:] = law[:-2], law[-2:]
+    assert not crowd.grows(laws).any()
+    assert not crowd.worth(laws).any()
+    lost = laws.copy()
+    lost[4] = 0.7 * laws[4]
+    lost[4, -1] += 0.3
+    assert np.flatnonzero(crowd.grows(lost)).tolist() == [4]
+    assert np.flatnonzero(crowd.worth(lost)).tolist() == [4]
+
+
 def test_a_short_reference_hides_what_a_long_one_shows(normal: Reference) -> None:
     rng = np.random.default_rng(2)
     short = Reference.build("m", {"f03": drawn(rng, 150)})
     shift = [PlantedShift(what="mean", size=0.25)]
     told = foresee(short, Contract(model="m"), 100, shifts=shift, horizon=200).found[0]
-    assert told.verdict == "unseen"
+    assert (told.verdict, told.worth, told.grows) == ("hidden", True, False)
     assert foresee(normal, Contract(model="m"), 100, only=["f03"], shifts=shift).found[0].events
 
 

@@ -43,7 +43,7 @@ def test_the_table(contract: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "3,000 rows, 100 slots of time; 30 events a slot of 10s" in said
     assert "1 per 30d" in said
     assert re.search(r"mean ±1sd +\d+ events", said)
-    assert re.search(r"missing \+1% +below the tolerance", said)
+    assert re.search(r"missing \+1% +never: below the tolerance", said)
     assert re.search(r"new 5% +\d+ events", said)
     assert re.search(r"mix 20% +\d+ events", said)
     assert "one value only in version_of_<x>" in said

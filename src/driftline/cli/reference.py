@@ -1,4 +1,4 @@
-"""Build the reference that "normal" is measured against, or show one."""
+"""Build the reference that "normal" is measured against, show it, check what it will see."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftline.detect.evidence import _UNIT_BETS, Evidence
+from driftline.detect.bets import LEARN, place_bets
+from driftline.detect.betting import learnt_ratio
+from driftline.detect.evidence import _UNIT_BETS, ALL_ASPECTS, Evidence
 from driftline.detect.watch import MISSING, VALUES
 from driftline.stats.season import Season
 
@@ -40,6 +42,7 @@ def repeat(reference: Reference, positions: npt.NDArray[np.int64]) -> Reference:
         rho=reference.rho[positions],
         tau=reference.tau[positions],
         season=Freed(columns, seasons),
+        dependence=None,
     )
 
 
@@ -78,6 +81,7 @@ class Crowd(Evidence):
         self.watched = repeat(reference, positions)
         super().__init__(self.watched, contract, arl / max(part, 1e-300), tolerances=tolerances)
         self.rang = np.zeros(positions.size, dtype=np.bool_)
+        self._bets = place_bets(self._laws, ALL_ASPECTS)
 
     def worth(self, laws: Floats) -> npt.NDArray[np.bool_]:
         """Return which columns would page if these laws lasted and nothing were left to chance.
@@ -92,6 +96,22 @@ class Crowd(Evidence):
         effects = self._scale.measure(columns, counts, np.zeros(columns.size))
         worth = [self._worth(effects, columns, np.full_like(columns, u)) for u in (VALUES, MISSING)]
         return np.any(worth, axis=0)
+
+    def grows(self, laws: Floats) -> npt.NDArray[np.bool_]:
+        """Return the columns of which some bet wins in the mean, if these laws last for ever.
+
+        Of the others no bet does: they lie within what the reference grants for its own error, and
+        ring as seldom as if nothing had changed.
+        """
+        fixed = np.matmul(self._bets.pays, laws[:, :, None])[:, :, 0] > 0
+        inside = laws[:, :-2] / np.maximum(laws[:, :-2].sum(axis=1, keepdims=True), 1e-300)
+        # What is learnt in the end is the law itself.
+        mass = np.ones((laws.shape[0], 1))
+        gain, _ = learnt_ratio(
+            inside[:, None], mass, self._laws.interior, 0 * mass, self._laws.margin_learnt, inside
+        )
+        learnt = (gain[:, 0] > 0) & np.any(self._bets.active[:, LEARN], axis=1)
+        return np.any(fixed, axis=1) | learnt
 
     def _raise(
         self,

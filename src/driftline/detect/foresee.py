@@ -138,6 +138,7 @@ def _foreseen(kind: Kind, shift: PlantedShift, runs: Runs) -> Foreseen:
         slots,
         slots_late,
         runs.worth,
+        runs.grows,
     )
 
 

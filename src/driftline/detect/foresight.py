@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean")
 WHATS = ("mean", "spread", "mix", "new", "missing")
-Verdict = Literal["seen", "trifle", "unseen"]
+Verdict = Literal["seen", "trifle", "hidden", "late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Foreseen:
         The same in slots, empty ones included.
     worth
         False where the shift, though certain, is smaller than the tolerance: it never pages.
+    grows
+        False where the reference's own error could be the shift, for ever: it never pages either.
     """
 
     feature: str
@@ -43,13 +45,14 @@ class Foreseen:
     slots: int | None
     slots_late: int | None
     worth: bool
+    grows: bool
 
     @property
     def verdict(self) -> Verdict:
-        """Seen in most runs; a trifle by the contract; or not seen within the horizon."""
+        """Seen in most runs; a trifle by the contract; hidden by the reference; or too late."""
         if self.events is not None:
             return "seen"
-        return "unseen" if self.worth else "trifle"
+        return "trifle" if not self.worth else "late" if self.grows else "hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,8 @@ class Outlook:
         How many features it has a meaning for.
     soonest, middle, latest
         The feature that shows it soonest, the (lower) median one, and the one that shows it last.
-    trifles, unseen
-        Features of which it is below the tolerance, and those that do not show it in time.
+    missed
+        Features that do not show it, ever or within the horizon.
     """
 
     kind: Kind
@@ -72,8 +75,7 @@ class Outlook:
     soonest: Foreseen
     middle: Foreseen
     latest: Foreseen
-    trifles: int
-    unseen: int
+    missed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,6 @@ def _place(group: tuple[tuple[Kind, PlantedShift], list[Foreseen]]) -> tuple[int
 
 def _sum_up(kind: Kind, shift: PlantedShift, group: list[Foreseen]) -> Outlook:
     order = sorted(group, key=lambda each: (_slots(each.slots), _slots(each.slots_late)))
-    verdicts = [each.verdict for each in group]
     return Outlook(
         kind,
         shift,
@@ -131,8 +132,7 @@ def _sum_up(kind: Kind, shift: PlantedShift, group: list[Foreseen]) -> Outlook:
         order[0],
         order[(len(order) - 1) // 2],
         order[-1],
-        verdicts.count("trifle"),
-        verdicts.count("unseen"),
+        sum(each.verdict != "seen" for each in group),
     )
 
 

@@ -27,7 +27,7 @@ WARM = (100, 1_000)
 """Slots without a shift that go before: as many as fill the longest memory, within these bounds."""
 WARM_ROWS = 4_000
 LEAST = 300
-"""Slots that shifts too small to page are given, to page by bad luck."""
+"""Slots that shifts which should never page are given, to page by luck."""
 LATE = 0.9
 """Part of the runs after which a shift counts as found."""
 
@@ -42,8 +42,9 @@ class Runs:
         From the shift to the end of the slot that rang, by rising slots, of the runs that rang.
     runs
         How many there were.
-    worth
-        Whether the shift, were it certain, is as large as the tolerance.
+    worth, grows
+        Whether the shift, were it certain, is as large as the tolerance; and whether it ever will
+        be certain.
     """
 
     column: Column
@@ -51,6 +52,7 @@ class Runs:
     slots: npt.NDArray[np.int64]
     runs: int
     worth: bool
+    grows: bool
 
     def by(self, level: float) -> tuple[int, int] | tuple[None, None]:
         """Return events and slots by which that part of the runs had rung, if it has."""
@@ -115,18 +117,27 @@ class Race:
                 for turn in turns
             ]
         )
-        own = self._crowd.worth(moved).reshape(-1, self._copies)
-        worth: npt.NDArray[np.bool_] = np.any(own, axis=1)
-        events, slots = self._wait(self._draw(moved, rng), meant, worth)
+        worth = self._any(self._crowd.worth(moved))
+        grows = self._any(self._crowd.grows(moved))
+        events, slots = self._wait(self._draw(moved, rng), meant, worth & grows)
         for k in np.flatnonzero(meant).tolist():
             rang = np.flatnonzero(slots[k] <= self._horizon)
             order = rang[np.argsort(slots[k, rang], kind="stable")]
             yield Runs(
-                self._columns[k], events[k, order], slots[k, order], self._copies, bool(worth[k])
+                self._columns[k],
+                events[k, order],
+                slots[k, order],
+                self._copies,
+                bool(worth[k]),
+                bool(grows[k]),
             )
 
+    def _any(self, found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return for which columns it holds of any copy."""
+        return np.any(found.reshape(-1, self._copies), axis=1)
+
     def _wait(
-        self, draw: Draw, meant: npt.NDArray[np.bool_], worth: npt.NDArray[np.bool_]
+        self, draw: Draw, meant: npt.NDArray[np.bool_], hope: npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return events and slots of each copy, shape (columns, copies); over the horizon, none."""
         rang = self._crowd.rang
@@ -140,7 +151,7 @@ class Race:
             fresh = rang & ~before
             events[fresh], slots[fresh] = seen, slot
             open_ = meant & (rang.reshape(-1, self._copies).mean(axis=1) < LATE)
-            if not (open_ & (worth | (slot < LEAST))).any():
+            if not (open_ & (hope | (slot < LEAST))).any():
                 break
         return events.reshape(-1, self._copies), slots.reshape(-1, self._copies)
 

@@ -71,21 +71,22 @@ class Told:
     def outcome(self, each: Foreseen) -> str:
         """Return when a shift is found, or why not, in a few words."""
         if each.verdict == "trifle":
-            return "below the tolerance"
+            return "never: below the tolerance"
+        if each.verdict == "hidden":
+            return "never: reference too short"
         if each.events is None:
             return f"not within {span(self.seconds(self.foresight.horizon))}"
         return f"{each.events:,} events"
 
     def row(self, each: Outlook) -> list[str]:
         """Return one shift in words: it, the median feature's three figures, soonest, latest."""
-        missed = each.trifles + each.unseen
-        if missed == each.features:
+        if each.missed == each.features:
             soonest, latest = "–", "–"
         else:
             soonest, latest = (
                 f"{one.feature}: {self.outcome(one)}" for one in (each.soonest, each.latest)
             )
-        more = f", as {missed - 1} more" if 1 < missed < each.features else ""
+        more = f", as {each.missed - 1} more" if 1 < each.missed < each.features else ""
         return [*self.alone(each.middle), soonest, latest + more]
 
     def alone(self, each: Foreseen) -> list[str]:
@@ -168,8 +169,7 @@ def _outlook(told: Told, each: Outlook) -> dict[str, Any]:
     return {
         "kind": each.kind,
         "features": each.features,
-        "trifles": each.trifles,
-        "unseen": each.unseen,
+        "missed": each.missed,
         **_shift(told, each.middle),
         "soonest": {"feature": each.soonest.feature, **_shift(told, each.soonest)},
         "latest": {"feature": each.latest.feature, **_shift(told, each.latest)},

@@ -30,8 +30,9 @@ MAX_PAIRED = 64
 """Columns that take part at most: a pane's co-moments grow with their square."""
 STEPS = 32
 """Fixed-point steps in one unit of the normal score; scores stay below 8, products below 2**16."""
-LEAST_SPREAD = 0.01
-"""Variance of the scores below which a column is as good as constant: nothing moves with it."""
+LEAST_VARIED = 0.1
+"""Share of values outside a column's fullest bin, at least. What moves in one row of a hundred has
+no correlation in a slot, and a reference has not met most of its coincidences."""
 ENDS = 6.0
 """Where the outermost bins end, as normal scores."""
 
@@ -79,8 +80,9 @@ class Scoring:
     def of(cls, columns: Sequence[Column], starts: Integers) -> Scoring | None:
         """Choose among a reference's columns; None where there are not two to compare.
 
-        Numeric and boolean features take part, the prediction itself does not. Of more than
-        `MAX_PAIRED` those most often present do, and of these the most evenly spread.
+        Numeric and boolean features take part that are not nearly constant; the prediction itself
+        does not. Of more than `MAX_PAIRED` those most often present do, and of these the most
+        varied.
         """
         ranked = []
         scores = np.full(int(starts[-1]) + 1, np.nan)
@@ -90,13 +92,11 @@ class Scoring:
             present = int(inside.sum())
             if column.kind == "categorical" or is_prediction_column(column.name) or not present:
                 continue
-            own = bin_scores(inside)
-            mean = float(own @ inside) / present
-            spread = float((own - mean) ** 2 @ inside) / present / STEPS**2
-            if spread < LEAST_SPREAD:
+            varied = 1 - int(inside.max()) / present
+            if varied < LEAST_VARIED:
                 continue
-            table[at, : column.bins] = own
-            ranked.append((-present, -spread, column.name, at))
+            table[at, : column.bins] = bin_scores(inside)
+            ranked.append((-present, -varied, column.name, at))
         if len(ranked) < 2:
             return None
         chosen = sorted(at for *_, at in sorted(ranked)[:MAX_PAIRED])
@@ -213,6 +213,12 @@ def covariances(comoments: Comoments, marginals: Marginals, scoring: Scoring) ->
 
 
 def correlations(covariance: Floats, variance: Floats, scoring: Scoring) -> Floats:
-    """Return the correlation of each pair, shape (pairs,), in [-1, 1]; 0 where one is constant."""
-    scale = np.sqrt(variance[scoring.first] * variance[scoring.second])
+    """Return the correlation of each pair, in [-1, 1]; 0 where one is constant.
+
+    Parameters
+    ----------
+    covariance, variance
+        Shape (..., pairs) and (..., d).
+    """
+    scale = np.sqrt(variance[..., scoring.first] * variance[..., scoring.second])
     return np.asarray(np.clip(covariance / np.where(scale > 0, scale, np.inf), -1.0, 1.0))

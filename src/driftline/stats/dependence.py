@@ -11,7 +11,7 @@ From it come the prices of bets: the mean of exp(λ · influence).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from driftline.stats.comoments import (
     covariances,
 )
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 BLOCK_ROWS = 64
 """Rows in which correlations are looked at together, at least; slots with fewer are joined."""
 MAX_BLOCKS = 4_000
@@ -33,10 +36,8 @@ MAX_PRICED_ROWS = 10_000
 MAX_COMPONENTS = 8
 FITTED = 3
 """One block of so many is there to fit the components on."""
-UNSEEN_ROWS = 3.0
-"""Rows that a reference may have failed to show: none in n rows is below 3 / n, 19 times of 20."""
-SLOPES = np.array([0.225, 0.45, -0.225, -0.45])
-"""The bets, in standard deviations of the influence: best for changes by 0.24 and 0.56 of them."""
+SLOPES = 0.1125 * np.array([1.0, 2.0, 4.0, -1.0, -2.0, -4.0])
+"""The bets, by standard deviations of the influence: best for changes by 0.11, 0.24 and 0.56."""
 CERTAINTY = 2.5
 """Standard errors of the reference that a price grants it."""
 EXTREME = 0.01
@@ -143,60 +144,70 @@ def measure_dependence(scoring: Scoring, scored: Floats, slot: Integers | None) 
     Cost: O(n · pairs); measured 0.2 s for 5,000 rows of 20 columns, 3 s for 20,000 of 64.
     """
     order, starts = _blocks(scored.shape[1], slot)
-    ends = np.append(starts[1:], order.size)
-    covariance = np.empty((starts.size, scoring.pairs))
-    rows = np.empty_like(covariance)
-    variance = np.empty((starts.size, scoring.columns.size))
-    present = np.empty_like(variance)
-    centred = np.empty(scored.shape)
-    for b, (low, high) in enumerate(zip(starts, ends, strict=True)):
-        own = scored[:, order[low:high]]
+    blocks = _measure(scoring, scored[:, order], starts)
+    fitted = np.arange(starts.size) % FITTED == 0
+    r, within = blocks.pooled(scoring)
+    components = _components(blocks.pooled(scoring, fitted)[0], scoring)
+    inside = ComponentShares(components, scoring)
+    apart = inside(blocks.pooled(scoring, ~fitted)[0])
+    share = np.clip(np.concatenate([pair_shares(r), apart]), EXTREME, 1 - EXTREME)
+    level = levels(share)
+    x = (blocks.centred / np.sqrt(np.maximum(within, 1e-12))[:, None]).T
+    x = x[:: -(-x.shape[0] // MAX_PRICED_ROWS)]
+    spread, price, error = _prices(x, r, share, components, scoring)
+    block_r = correlations(blocks.covariance, blocks.variance, scoring)
+    block_share = np.concatenate([pair_shares(block_r), inside(block_r)], axis=1)
+    all_rows = np.repeat(blocks.rows.mean(axis=1, keepdims=True), components.shape[1], axis=1)
+    rows = np.concatenate([blocks.rows, all_rows], axis=1)
+    rho = _overdispersion((levels(block_share) - level) / spread, rows)
+    # The price is known as well as so many independent rows tell it.
+    told = np.minimum(rows.sum(axis=0), x.shape[0])
+    told[scoring.pairs :] *= 1 - 1 / FITTED
+    told /= 1 + (np.maximum(rows.mean(axis=0), 1.0) - 1) * rho
+    price = np.log(price + CERTAINTY * error / np.sqrt(np.maximum(told, 1.0))[:, None])
+    keep = [np.round(a, DIGITS) + 0.0 for a in (level, spread, rho, price, components, within)]
+    return Dependence(*keep)
+
+
+class _Measured(NamedTuple):
+    """Moments by block, each of shape (blocks, …), and all rows centred by their block's means."""
+
+    covariance: Floats
+    rows: Floats
+    variance: Floats
+    present: Floats
+    centred: Floats
+
+    def pooled(
+        self, scoring: Scoring, part: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return correlations and variances within the blocks, over some of them or all."""
+        which = slice(None) if part is None else part
+        rows, present = self.rows[which], self.present[which]
+        variance = (self.variance[which] * present).sum(axis=0)
+        covariance = (self.covariance[which] * rows).sum(axis=0)
+        variance /= np.maximum(present.sum(axis=0), 1.0)
+        covariance /= np.maximum(rows.sum(axis=0), 1.0)
+        return correlations(covariance, variance, scoring), variance
+
+
+def _measure(scoring: Scoring, scored: Floats, starts: Integers) -> _Measured:
+    d, n = scored.shape
+    covariance, in_pairs = np.empty((2, starts.size, scoring.pairs))
+    variance, in_columns = np.empty((2, starts.size, d))
+    found = _Measured(covariance, in_pairs, variance, in_columns, np.empty((d, n)))
+    for b, (low, high) in enumerate(zip(starts, np.append(starts[1:], n), strict=True)):
+        own = scored[:, low:high]
         moments = Comoments.empty(scoring)
         moments.add(own, scoring)
         filled = np.nan_to_num(own)
-        marginals = Marginals.of_sums(
-            (~np.isnan(own)).sum(axis=1).astype(np.float64),
-            filled.sum(axis=1),
-            (filled**2).sum(axis=1),
-        )
-        covariance[b] = covariances(moments, marginals, scoring)
-        rows[b], variance[b], present[b] = moments.rows, marginals.variance, marginals.present
-        centred[:, low:high] = own - marginals.mean[:, None]
-
-    def pooled(part: Any) -> tuple[Floats, Floats]:
-        weights = np.maximum(present[part].sum(axis=0), 1.0)
-        within = (variance[part] * present[part]).sum(axis=0) / weights
-        joint = (covariance[part] * rows[part]).sum(axis=0)
-        joint /= np.maximum(rows[part].sum(axis=0), 1.0)
-        return correlations(joint, within, scoring), within
-
-    r, within = pooled(slice(None))
-    fitted = np.arange(starts.size) % FITTED == 0
-    components = _components(pooled(fitted)[0], scoring)
-    inside = ComponentShares(components, scoring)
-    share = np.concatenate([pair_shares(r), inside(pooled(~fitted)[0])])
-    share = np.clip(share, EXTREME, 1 - EXTREME)
-    level = levels(share)
-    x = (centred / np.sqrt(np.maximum(within, 1e-12))[:, None]).T
-    x = x[:: -(-x.shape[0] // MAX_PRICED_ROWS)]
-    priced = np.minimum(rows.sum(axis=0), x.shape[0])
-    apart = priced.mean() * (FITTED - 1) / FITTED
-    priced = np.append(priced, np.full(components.shape[1], apart))
-    spread, price, price_error = _prices(x, r, share, components, scoring, priced)
-    block_r = np.stack(
-        [correlations(c, v, scoring) for c, v in zip(covariance, variance, strict=True)]
-    )
-    block_share = np.concatenate([pair_shares(block_r), inside(block_r)], axis=1)
-    deviation = (levels(block_share) - level) / spread
-    count = np.concatenate(
-        [rows, np.repeat(rows.mean(axis=1, keepdims=True), components.shape[1], axis=1)], axis=1
-    )
-    rho = _overdispersion(deviation, count)
-    typical = np.maximum(count.mean(axis=0), 1.0)
-    worth = (1 + (typical - 1) * rho) / np.maximum(priced, 1.0)
-    price = np.log(price + CERTAINTY * price_error * np.sqrt(worth)[:, None])
-    keep = [np.round(a, DIGITS) + 0.0 for a in (level, spread, rho, price, components, within)]
-    return Dependence(*keep)
+        present = np.count_nonzero(~np.isnan(own), axis=1).astype(np.float64)
+        marginals = Marginals.of_sums(present, filled.sum(axis=1), (filled**2).sum(axis=1))
+        found.covariance[b] = covariances(moments, marginals, scoring)
+        found.rows[b] = moments.rows
+        found.variance[b], found.present[b] = marginals.variance, present
+        found.centred[:, low:high] = own - marginals.mean[:, None]
+    return found
 
 
 def _blocks(rows: int, slot: Integers | None) -> tuple[Integers, Integers]:
@@ -230,7 +241,7 @@ def _components(r: Floats, scoring: Scoring) -> Floats:
 
 
 def _prices(
-    x: Floats, r: Floats, share: Floats, components: Floats, scoring: Scoring, priced: Floats
+    x: Floats, r: Floats, share: Floats, components: Floats, scoring: Scoring
 ) -> tuple[Floats, Floats, Floats]:
     """Return the spread of the influences, and mean and standard deviation of what bets pay.
 
@@ -238,58 +249,39 @@ def _prices(
     ----------
     x
         Standardised rows, shape (n, d), NaN where missing.
-    priced
-        Rows that each contrast's price may count on.
-
-    Notes
-    -----
-    What no row showed has a price too (a rare level beside a rare level): `UNSEEN_ROWS` rows are
-    added that lie as far out as any could.
     """
     slope = 2 * share * (1 - share)
     full = np.eye(scoring.columns.size)
     full[scoring.first, scoring.second] = full[scoring.second, scoring.first] = r
     weight = components * (full @ components)
 
-    def of_pairs(a: Floats, b: Floats) -> Floats:
-        return np.asarray((a * b - r / 2 * (a * a + b * b)) / 2)
-
     def influence(rows: Floats) -> Floats:
+        a, b = rows[:, scoring.first], rows[:, scoring.second]
         filled = np.nan_to_num(rows)
-        pair = of_pairs(rows[:, scoring.first], rows[:, scoring.second])
+        pair = (a * b - r / 2 * (a * a + b * b)) / 2
         inside = np.cumsum((filled @ components) ** 2 - filled**2 @ weight, axis=1)
         return np.concatenate([pair, inside / scoring.columns.size], axis=1) / slope
 
-    chunks = [slice(at, at + _CHUNK) for at in range(0, x.shape[0], _CHUNK)]
-    count = np.zeros(share.size)
-    squares = np.zeros(share.size)
-    low, high = np.zeros((2, share.size))
-    for part in chunks:
-        h = influence(x[part])
-        low, high = np.fmin(low, np.nanmin(h, axis=0)), np.fmax(high, np.nanmax(h, axis=0))
-        count += (~np.isnan(h)).sum(axis=0)
+    chunks = [x[at : at + _CHUNK] for at in range(0, x.shape[0], _CHUNK)]
+    count, squares = np.zeros((2, share.size))
+    for rows in chunks:
+        h = influence(rows)
+        count += np.count_nonzero(~np.isnan(h), axis=0)
         squares += np.nansum(h * h, axis=0)
-    ends = np.stack([np.fmin.reduce(x, axis=0), np.fmax.reduce(x, axis=0)])
-    corners = [of_pairs(a[scoring.first], b[scoring.second]) for a in ends for b in ends]
-    pairs = slice(0, scoring.pairs)
-    low[pairs] = np.fmin.reduce(corners) / slope[pairs]
-    high[pairs] = np.fmax.reduce(corners) / slope[pairs]
     count = np.maximum(count, 1.0)
     # A column that stands there twice has no influence left: any departure of it is a large one.
     spread = np.maximum(np.sqrt(squares / count), 0.25)
-    total, square = np.zeros((2, share.size, SLOPES.size))
-    for part in chunks:
-        h = influence(x[part]) / spread
-        up = np.exp(np.minimum(SLOPES[0] * h, 50.0))
-        pays = np.stack([up, up * up, 1 / up, 1 / (up * up)], axis=2)
-        total += np.nansum(pays, axis=0)
-        square += np.nansum(pays * pays, axis=0)
-    mean = total / count[:, None]
-    deviation = np.sqrt(np.maximum(square / count[:, None] - mean**2, 0.0))
-    far = np.where(SLOPES > 0, high[:, None], low[:, None]) / spread[:, None]
-    unseen = UNSEEN_ROWS / (priced + UNSEEN_ROWS)
-    mean += unseen[:, None] * np.exp(np.minimum(SLOPES * far, 50.0))
-    return spread, mean, deviation
+    # The slopes are one, doubled twice, and all turned round: squares are all that is needed.
+    powers = np.zeros((2, 4, share.size))
+    for rows in chunks:
+        up = np.exp(np.clip(SLOPES[0] * influence(rows) / spread, -50.0, 50.0))
+        for way, paid in enumerate((up, 1 / up)):
+            for k in range(4):
+                powers[way, k] += np.nansum(paid, axis=0)
+                np.multiply(paid, paid, out=paid)
+    powers /= count
+    mean, square = (powers[:, k : k + 3].reshape(6, -1).T for k in (0, 1))
+    return spread, mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
 
 def _overdispersion(deviation: Floats, count: Floats) -> Floats:

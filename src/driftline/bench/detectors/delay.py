@@ -11,8 +11,8 @@ import numpy as np
 
 from driftline.bench.detectors.changes import CHANGES, floor_events
 from driftline.bench.detectors.law import EVENTS, draw_reference
-from driftline.bench.detectors.panes import draw_panes, way_of
-from driftline.bench.detectors.watched import Watched, contract_for, counts_suffice, is_page
+from driftline.bench.detectors.panes import draw_panes
+from driftline.bench.detectors.watched import Watched, contract_for, is_page, needs_of
 from driftline.detect import budget_slots
 
 if TYPE_CHECKING:
@@ -79,21 +79,19 @@ def measure(batch: Batch) -> list[Run]:
 def _run(
     change: Change, many: int, contract: Contract, reference: Reference, rng: np.random.Generator
 ) -> Run:
-    enough = counts_suffice(contract)
+    needs = needs_of(contract)
     first = change.before.rows // EVENTS
     redrawn = 0
     while True:
         watched = Watched(contract, reference)
         stretch = int(rng.integers(*SETTLED))
-        way = way_of(change.before, counts_suffice=enough)
-        quiet = draw_panes(change.before, reference, rng, first, stretch, way, contract.sample)
+        quiet = draw_panes(change.before, reference, rng, first, stretch, needs, contract.sample)
         if redrawn == TRIES or not any(pages for _, pages, _ in _watch(watched, quiet, first)):
             break
         redrawn += 1
     placed = change.place(rng, many, first + stretch)
-    way = way_of(placed.law, counts_suffice=enough)
     start = first + stretch
-    panes = draw_panes(placed.law, reference, rng, start, change.horizon, way, contract.sample)
+    panes = draw_panes(placed.law, reference, rng, start, change.horizon, needs, contract.sample)
     right: bool | None = None
     for number, pages, raised in _watch(watched, panes, start):
         if pages and right is None:

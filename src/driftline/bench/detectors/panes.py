@@ -3,9 +3,11 @@
 Where rows are independent, the counts of a column in a slot are multinomial with the true
 probabilities of the reference's bins, which the law's own distribution function gives (never the
 reference's frequencies: their error is the luck of the reference, which has to be there). Columns
-are independent of one another as well. That is exactly what folding drawn events would count, at a
-fraction of the cost; but sums, extremes and samples are not drawn. Detectors that read these get
-panes folded from events by the pipeline's own `fold`.
+are independent of one another, so given the counts every order of a column's rows is as likely as
+any other: who reads co-moments gets them from rows that were shuffled column by column. That is
+exactly what folding drawn events would count, at a fraction of the cost; but sums, extremes and
+samples are not drawn. Detectors that read these get panes folded from events by the pipeline's own
+`fold`.
 """
 
 from __future__ import annotations
@@ -27,23 +29,27 @@ if TYPE_CHECKING:
     from driftline.bench.detectors.law import Law
     from driftline.bench.detectors.marginals import Marginal
     from driftline.stats import Reference
+    from driftline.stats.comoments import Scoring
 
     Floats = npt.NDArray[np.float64]
     Counts = npt.NDArray[np.int64]
 
-__all__ = ["Way", "draw_panes", "way_of"]
+__all__ = ["Needs", "Way", "draw_panes", "fold_events", "way_of"]
 
+Needs = Literal["counts", "pairs", "values"]
+"""What detectors read of a pane: its counts alone, co-moments too, or anything that is in it."""
 Way = Literal["exact", "counted", "folded"]
-"""How panes come about: counts from their exact law, counts of drawn values, folded events."""
+"""How panes come about: from their exact law, by counting drawn values, from folded events."""
 
 BLOCK = 50
 """Slots drawn at once: some megabytes of values, so that they stay in the processor's cache."""
 _SOURCE = Source("bench", 0)
+_NONE = np.empty(0, dtype=np.int64)
 
 
-def way_of(law: Law, *, counts_suffice: bool) -> Way:
+def way_of(law: Law, needs: Needs) -> Way:
     """Choose the cheapest way that gives the detectors what they read."""
-    if not counts_suffice:
+    if needs == "values":
         return "folded"
     return "exact" if law.dependence is None else "counted"
 
@@ -54,8 +60,8 @@ def draw_panes(
     rng: np.random.Generator,
     first: int,
     slots: int,
-    way: Way,
-    sample: int,
+    needs: Needs,
+    sample: int = 0,
 ) -> Iterator[Pane]:
     """Draw the panes of one stream, slot after slot.
 
@@ -66,15 +72,22 @@ def draw_panes(
     sample
         Rows that a folded pane keeps.
     """
+    way = way_of(law, needs)
     if way == "folded":
         yield from _folded(law, reference, rng, first, slots, sample)
         return
-    draw = _Exact(law, reference, rng) if way == "exact" else _Counted(law, reference, rng)
+    scoring = reference.scoring if needs == "pairs" else None
+    draw = (_Exact if way == "exact" else _Counted)(law, reference, rng)
     for start in range(first, first + slots, BLOCK):
-        for counts in draw(start, min(BLOCK, first + slots - start)):
+        counts, codes = draw(start, min(BLOCK, first + slots - start), scoring)
+        for at, own in enumerate(counts):
             pane = Pane.empty(reference, 0)
-            pane.counts, pane.featured = counts, EVENTS
+            pane.counts, pane.featured = own, EVENTS
             pane.events["prediction"] = EVENTS
+            if scoring is None:
+                pane.comoments = None
+            elif pane.comoments is not None:
+                pane.comoments.add(scoring.scores[codes[at]], scoring)
             yield pane
 
 
@@ -92,11 +105,21 @@ class _Exact:
             shift = None if law.season is None else law.season.shifts[:, i]
             self._masses[:, i, : sizes[i]] = marginal.masses(column, shift)
 
-    def __call__(self, first: int, slots: int) -> Counts:
-        """Return flat counts, int64 of shape (slots, bins of all columns)."""
+    def __call__(self, first: int, slots: int, scoring: Scoring | None) -> tuple[Counts, Counts]:
+        """Return flat counts, int64 of shape (slots, bins of all columns), and flat codes.
+
+        Codes are those of the columns that are compared, shape (slots, d, `EVENTS`), in an order
+        that is as likely as any other; none where nobody compares.
+        """
         at = (first + np.arange(slots)) % self._masses.shape[0]
         drawn = self._rng.multinomial(EVENTS, self._masses[at])
-        return drawn[:, self._real]
+        if scoring is None:
+            return drawn[:, self._real], _NONE
+        chosen = drawn[:, scoring.columns]
+        bins = np.tile(np.arange(chosen.shape[-1]), chosen.shape[0] * chosen.shape[1])
+        codes = np.repeat(bins, chosen.ravel()).reshape(slots, -1, EVENTS)
+        self._rng.permuted(codes, axis=-1, out=codes)
+        return drawn[:, self._real], codes + scoring.begins[:, None]
 
 
 class _Counted:
@@ -104,27 +127,29 @@ class _Counted:
 
     def __init__(self, law: Law, reference: Reference, rng: np.random.Generator) -> None:
         self._traffic = Traffic(law, rng)
-        sizes = np.diff(reference.starts)
-        bins = int(sizes.max()) - 2
-        self._edges = np.full((bins + 1, sizes.size), np.inf)
+        self._starts = reference.starts
+        bins = np.array([column.bins for column in reference.columns])
+        self._bins = bins.astype(np.uint8)
+        self._edges = np.full((int(bins.max()) + 1, bins.size), np.inf)
         for i, column in enumerate(reference.columns):
             self._edges[: column.bins + 1, i] = column.edges
-        inner = np.arange(bins) < (sizes - 2)[:, None]
-        none = np.zeros((sizes.size, 1), dtype=np.bool_)
-        self._inner, self._real = inner, np.concatenate([inner, ~none, ~none], axis=1)
 
-    def __call__(self, first: int, slots: int) -> Counts:
-        """Return flat counts, int64 of shape (slots, bins of all columns)."""
-        values = self._traffic.block(first, slots * EVENTS).reshape(slots, EVENTS, -1)
-        # Comparing with each edge takes 13 ns a value, searching for its bin 60.
-        least = [
-            (values >= edge).view(np.uint8).sum(axis=1, dtype=np.uint8) for edge in self._edges
-        ]
-        reached = np.stack(least, axis=-1).astype(np.int64)
-        inside = np.where(self._inner, reached[..., :-1] - reached[..., 1:], 0)
-        unseen = EVENTS - inside.sum(axis=-1, keepdims=True)
-        counts = np.concatenate([inside, unseen, np.zeros_like(unseen)], axis=-1)
-        return counts[:, self._real]
+    def __call__(self, first: int, slots: int, scoring: Scoring | None) -> tuple[Counts, Counts]:
+        """Return flat counts and flat codes, see `_Exact`; codes in the order of the rows."""
+        values = self._traffic.block(first, slots * EVENTS)
+        # Comparing with every edge takes 10 ns a value, searching for its bin 35.
+        reached = np.zeros(values.shape, dtype=np.uint8)
+        for edge in self._edges:
+            reached += values >= edge
+        reached -= 1  # below the first edge: 255, which is unseen as well
+        codes = np.minimum(reached, self._bins) + self._starts[:-1]
+        width = int(self._starts[-1])
+        flat = codes.reshape(slots, -1) + width * np.arange(slots)[:, None]
+        counts = np.bincount(flat.ravel(), minlength=slots * width).reshape(slots, width)
+        if scoring is None:
+            return counts, _NONE
+        rows = codes.reshape(slots, EVENTS, -1)[..., scoring.columns]
+        return counts, rows.transpose(0, 2, 1)
 
 
 def _folded(

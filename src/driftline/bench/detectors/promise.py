@@ -13,7 +13,7 @@ from scipy import stats
 from driftline.bench.detectors.law import EVENTS, draw_reference
 from driftline.bench.detectors.laws import LAWS, MONTHS
 from driftline.bench.detectors.panes import draw_panes, way_of
-from driftline.bench.detectors.watched import Watched, contract_for, counts_suffice, is_page
+from driftline.bench.detectors.watched import Watched, contract_for, is_page, needs_of
 from driftline.contract import Rate
 from driftline.detect import budget_slots
 
@@ -100,11 +100,11 @@ def watch(stream: Stream) -> Outcome:
     watched = Watched(contract, reference)
     reference_s = time.process_time() - begun
     first = -(-law.rows // EVENTS)
-    way = way_of(law, counts_suffice=counts_suffice(contract))
+    needs = needs_of(contract)
     pages = 0
     detect_s = 0.0
     begun = time.process_time()
-    panes = draw_panes(law, reference, rng, first, stream.slots, way, contract.sample)
+    panes = draw_panes(law, reference, rng, first, stream.slots, needs, contract.sample)
     for number, pane in enumerate(panes, first):
         before = time.process_time()
         _, changes = watched.step(number, pane)
@@ -112,7 +112,16 @@ def watch(stream: Stream) -> Outcome:
         pages += sum(map(is_page, changes))
     draw_s = time.process_time() - begun - detect_s
     promised = stream.slots / budget_slots(contract)
-    return Outcome(stream.law, stream.slots, promised, pages, way, reference_s, draw_s, detect_s)
+    return Outcome(
+        stream.law,
+        stream.slots,
+        promised,
+        pages,
+        way_of(law, needs),
+        reference_s,
+        draw_s,
+        detect_s,
+    )
 
 
 @dataclass(frozen=True)

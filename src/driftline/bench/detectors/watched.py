@@ -12,14 +12,17 @@ from driftline.incidents import Context, Incidents
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftline.bench.detectors.panes import Needs
     from driftline.detect import Finding
     from driftline.incidents import Change
     from driftline.stats import Pane, Reference
 
-__all__ = ["Watched", "contract_for", "counts_suffice", "is_page"]
+__all__ = ["Watched", "contract_for", "is_page", "needs_of"]
 
 COUNT_READERS = frozenset({"evidence", "missing", "range", "unseen"})
-"""Detectors that read a pane's counts and nothing else of it."""
+"""Detectors that read a pane's counts and nothing else of it; so do river's on means of slots."""
+PAIR_READERS = frozenset({"correlation", "joint"})
+"""Detectors that read counts and co-moments."""
 
 
 def contract_for(slot: int, budget: Rate | None, detectors: Sequence[str] | None) -> Contract:
@@ -43,14 +46,18 @@ def contract_for(slot: int, budget: Rate | None, detectors: Sequence[str] | None
     )
 
 
-def counts_suffice(contract: Contract) -> bool:
-    """Return whether none of the contract's detectors reads more of a pane than its counts."""
-    return all(
-        plan.name in COUNT_READERS
-        or plan.name not in STATISTICAL
-        or (plan.name in RIVER and plan.parameters.get("values", RIVER[plan.name].values) == "mean")
-        for plan in contract.detectors
-    )
+def needs_of(contract: Contract) -> Needs:
+    """Return what the contract's detectors read of a pane."""
+    needs: Needs = "counts"
+    for plan in contract.detectors:
+        if plan.name in PAIR_READERS:
+            needs = "pairs"
+        elif plan.name in RIVER:
+            if plan.parameters or RIVER[plan.name].values != "mean":
+                return "values"
+        elif plan.name in STATISTICAL and plan.name not in COUNT_READERS:
+            return "values"
+    return needs
 
 
 class Watched:
