@@ -130,7 +130,8 @@ class Sla(Block, frozen=True, kw_only=True):
 
     min_rate: Rate | None = None
     silence: int | None = None
-    """None: an hour, or a slot where that is longer."""
+    """None: an hour, a slot, or half as long again as the reference was ever silent, whichever is
+    the longest: what is usual at night wakes nobody."""
 
 
 class PlantedShift(Block, frozen=True, kw_only=True):
@@ -214,9 +215,6 @@ class Contract(Block, frozen=True, kw_only=True):
             length = -(-HOUR // self.slot) * self.slot
             window = WindowPlan(length=length, hop=length)
             msgspec.structs.force_setattr(self, "windows", (window,))
-        if self.sla.silence is None:
-            sla = Sla(min_rate=self.sla.min_rate, silence=max(HOUR, self.slot))
-            msgspec.structs.force_setattr(self, "sla", sla)
 
     def feature(self, name: str) -> FeaturePlan:
         """Return what is said of a feature, or the defaults."""

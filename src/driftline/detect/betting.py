@@ -84,7 +84,7 @@ def learnt_ratio(
     r -= (p > 0)[:, None, :]
     squared = np.einsum("fjb,fjb,fb->fj", r, r, p)
     # Shrinkage in the manner of James and Stein: an excess within the noise is no change to bet on.
-    shrink = np.clip(1 - noise / np.maximum(squared, 1e-300), 0.0, 0.95)
+    shrink = np.clip(1 - noise / np.maximum(squared, 1e-30), 0.0, 0.95)
     chi = shrink * np.sqrt(squared)
     made = chi * 0.8 > margin[:, None]
     out = np.zeros_like(mass)

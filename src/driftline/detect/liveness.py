@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from driftline.contract.types import HOUR
 from driftline.detect.silence import Silence
 from driftline.detect.state import check
 from driftline.detect.volume import Volume
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from driftline.stats import Pane
 
 FORMAT = 1
+USUAL_GAP = 1.5
+"""A silence this many times as long as the reference's longest is still taken for usual."""
 NEVER = 2**62
 
 
@@ -30,8 +33,20 @@ class Liveness:
         # A slot that begins before t has been closed once the low mark is this far past t.
         self._behind = contract.lateness + contract.slot
         self._predicts = False
-        self._silence = Silence(contract.model, contract.sla.silence)
+        self._stated = contract.sla.silence
+        self._least = max(HOUR, contract.slot)
+        self._silence = Silence(contract.model, self._stated or self._least)
         self._volume = Volume(contract.model, contract.slot, contract.sla.min_rate)
+
+    @property
+    def allowed_silence(self) -> int:
+        """How long the model may be silent, microseconds."""
+        return self._silence.allowed
+
+    def know(self, longest_gap: int) -> None:
+        """Take the longest silence of a reference (microseconds) for usual, if none is promised."""
+        if self._stated is None:
+            self._silence.allowed = max(self._least, int(longest_gap * USUAL_GAP))
 
     @property
     def deadline(self) -> int:

@@ -20,21 +20,22 @@ class Silence:
     Parameters
     ----------
     allowed
-        Microseconds; longer: fewer alarms about quiet nights, and later ones. None: never raised.
+        Microseconds; longer: fewer alarms about quiet nights, and later ones. It may change between
+        slots.
     """
 
-    def __init__(self, model: str, allowed: int | None) -> None:
+    def __init__(self, model: str, allowed: int) -> None:
         self._model = model
-        self._allowed = allowed
+        self.allowed = allowed
         self._last_end: int | None = None
         self._open = False
 
     @property
     def deadline(self) -> int:
         """Event time (microseconds) at which silence begins if no event comes."""
-        if self._allowed is None or self._last_end is None or self._open:
+        if self._last_end is None or self._open:
             return NEVER
-        return self._last_end + self._allowed
+        return self._last_end + self.allowed
 
     def passed(self, moment: int) -> Iterator[Finding]:
         """Tell that no slot before `moment`, beside those shown, held an event."""

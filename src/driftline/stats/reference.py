@@ -54,6 +54,8 @@ class Reference:
         of a slot's counts is that of independent draws times ``1 + (n - 1) * rho``.
     tau
         Integrated autocorrelation time in slots, at least 1, float64 of shape (columns,).
+    gap
+        Longest time between two rows, microseconds; 0 where the rows had no time.
     season
         What is usual at which hour; `rho` and `tau` are of what is left without it.
     dependence
