@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.integration._traffic import Message, Recording
 
 TYPES = {"predictions": "prediction", "features": "features", "labels": "label"}
+MORE_TYPES = TYPES | {"lifecycle": "lifecycle"}
 OUTPUTS = ("windows", "alerts", "feedback")
 END_S = 90.0
 """Longest wait for anything; a worker here needs a few seconds even on a busy machine."""
@@ -78,7 +79,7 @@ class Live:
             "group": self.group,
             "prefix": self.prefix,
             "inputs": [
-                {"topic": topic} | ({"type": TYPES[name]} if name in TYPES else {})
+                {"topic": topic} | ({"type": MORE_TYPES[name]} if name in MORE_TYPES else {})
                 for name, topic in self.inputs.items()
             ],
             "contracts": self.contracts,

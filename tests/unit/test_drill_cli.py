@@ -55,6 +55,7 @@ def test_it_rings(traffic, contract, capsys):
     said = capsys.readouterr().out
     assert "m: drill: x mean +1sd" in said
     assert "rang by" in said
+    assert "foreseen: after" in said
 
 
 def test_what_when_and_where_can_be_said(traffic, contract, capsys):
@@ -73,6 +74,8 @@ def test_what_when_and_where_can_be_said(traffic, contract, capsys):
     assert drilled["planted_at"] == "2026-03-02T00:10:00Z"
     assert drilled["events"] == 40 * drilled["slots"]
     assert drilled["seconds"] == 10 * drilled["slots"]
+    assert drilled["foreseen"]["events"] <= drilled["foreseen"]["events_late"]
+    assert drilled["events"] <= 1.5 * drilled["foreseen"]["events_late"] + 40
 
 
 def test_a_trifle_does_not_ring_and_the_exit_code_says_so(traffic, contract, capsys):
@@ -81,6 +84,7 @@ def test_a_trifle_does_not_ring_and_the_exit_code_says_so(traffic, contract, cap
     (drilled,) = json.loads(capsys.readouterr().out)["drills"]
     assert not drilled["rang"]
     assert drilled["slots"] == drilled["within_slots"] == 6
+    assert drilled["foreseen"] == {"events": None, "events_late": None}
 
 
 def test_traffic_that_ends_too_soon_is_no_success(traffic, contract, capsys):

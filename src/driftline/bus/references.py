@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from driftline.bus.reader import read
 from driftline.events.mapping import spec_of
 from driftline.pipeline import ALWAYS, reference_from_records, reference_message
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from driftline.pipeline import References
     from driftline.stats import Reference
 
-__all__ = ["build_topic_references", "reference_from_topic"]
+__all__ = ["build_topic_references", "read_versions", "reference_from_topic"]
 
 
 def reference_from_topic(contract: Contract, config: Config) -> Reference:
@@ -49,3 +51,17 @@ def build_topic_references(
             references.hold(reference, ALWAYS)
             out.append(reference_message(reference, ALWAYS))
     return out
+
+
+def read_versions(book: Book, config: Config, references: References) -> None:
+    """Read what has been published of models whose contract names a version of its reference."""
+    models = {contract.model for contract in book if contract.reference.source == "version"}
+    if not models:
+        return
+    for _, records in read(config.broker, config.topic("references")):
+        for record in records:
+            if record.value is None:
+                continue
+            # Only these: the others' references are the replay's own, as they come.
+            if orjson.loads(record.value)["reference"]["model"] in models:
+                references.add(record.value)

@@ -13,7 +13,7 @@ from driftline.cli._recorded import book_of, config_of, instant, watched
 
 if TYPE_CHECKING:
     from driftline.contract import PlantedShift
-    from driftline.replay.summary import Drilled
+    from driftline.replay.drill import Held
 
 
 def command(
@@ -76,17 +76,17 @@ def command(
         config=config_of(config),
     )
 
-    drills, without = watched(
+    held, without = watched(
         lambda progress: hold_drill(
             request, feature=feature, clock=time.monotonic, progress=progress
         ),
         "drilling",
     )
     if as_json:
-        _print_json(drills, without)
+        _print_json(held, without)
     else:
-        _print_words(drills, without)
-    return 0 if drills and all(drilled.rang for drilled in drills) and not without else 1
+        _print_words(held, without)
+    return 0 if held and all(each.drilled.rang for each in held) and not without else 1
 
 
 def _shift(text: str | None) -> PlantedShift | None:
@@ -116,22 +116,37 @@ def _duration(text: str | None) -> int | None:
         raise UsageError(msg) from None
 
 
-def _print_json(drills: list[Drilled], without: dict[str, str]) -> None:
+def _print_json(held: list[Held], without: dict[str, str]) -> None:
     from dataclasses import asdict
 
     import orjson
 
-    body = {"drills": [asdict(drilled) for drilled in drills], "without": without}
+    drills = [asdict(each.drilled) | {"foreseen": _expected(each)} for each in held]
+    body = {"drills": drills, "without": without}
     sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def _print_words(drills: list[Drilled], without: dict[str, str]) -> None:
+def _expected(held: Held) -> dict[str, int | None] | None:
+    """Return after how many events the alarm was to be expected: mostly, and nine times of ten."""
+    if held.foreseen is None:
+        return None
+    return {"events": held.foreseen.events, "events_late": held.foreseen.events_late}
+
+
+def _print_words(held: list[Held], without: dict[str, str]) -> None:
     from rich.console import Console
 
     from driftline.replay.words import print_drill
 
     console = Console(highlight=False)
-    for drilled in drills:
-        print_drill(drilled, console)
+    for each in held:
+        print_drill(each.drilled, console)
+        expected = _expected(each)
+        if expected is not None:
+            usual, late = (
+                "never" if n is None else f"after {n:,} events" for n in expected.values()
+            )
+            line = f"  foreseen: {usual} mostly, {late} at the latest nine times of ten"
+            console.print(line, soft_wrap=True)
     for model, why in without.items():
         console.print(f"{model}: no drill: {why}", markup=False, soft_wrap=True)

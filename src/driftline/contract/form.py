@@ -92,7 +92,12 @@ REFERENCE: Final = BlockOf(
         Field("start", INSTANT, "First event time taken; from the beginning if left out."),
         Field("end", INSTANT, "First event time not taken; to the end if left out."),
         Field("events", Integer(100, 10_000_000), "Events to learn from before detection starts."),
-        Field("version", NAME, "The version whose reference holds on."),
+        Field(
+            "version",
+            NAME,
+            "The version whose reference holds on: as a retrained or deployed event has named it, "
+            "or the id of a reference.",
+        ),
         Field(
             "seasonal",
             Choice(("hour_of_day", "hour_of_week")),

@@ -26,8 +26,9 @@ class Feedback:
     """Feedback events of one model: retraining asked for, contract violated.
 
     A retraining is asked for when an incident of a kind that the contract names is a page, or when
-    the model is older than the contract's ``max_age``; at most once every ``at_most_every`` of
-    event time. What comes sooner waits, and is asked for then if the incident is still open.
+    the model is older than the contract's ``max_age`` (since it was first seen, or last retrained
+    or deployed); at most once every ``at_most_every`` of event time. What comes sooner waits, and
+    is asked for then if the incident is still open.
 
     A contract is violated by each thing that it lacks, told once, and by each silence or shortfall
     that breaks its SLA, told when the incident opens.
@@ -76,6 +77,10 @@ class Feedback:
             self._day = now // DAY
             out += self._lacks(now)
         return out + self._ask(now)
+
+    def replaced(self, at: int) -> None:
+        """Count a model's age from `at` (microseconds): it was retrained, or another deployed."""
+        self._started = at
 
     def _ask(self, now: int) -> list[tuple[bytes, bytes]]:
         plan = self._contract.retrain

@@ -68,6 +68,10 @@ class Incidents:
         members = (member for incident in self._open for member in incident.members)
         return {m.feature for m in members if m.feature is not None and m.kind != "drill"}
 
+    def replaced(self, at: int) -> None:
+        """Take note that another model is at work from `at` (event time, microseconds) on."""
+        self._feedback.replaced(at)
+
     def step(self, findings: Sequence[Finding], context: Context) -> Step:
         """Take the findings of a slot and return the messages that report what changed.
 

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
+from driftline.contract import HOUR
 from driftline.detect import Liveness, Slot, StateError, Unread, build
 from driftline.incidents import Context, Incidents, drill_message
 from driftline.pipeline.drill import Drills
+from driftline.pipeline.lifecycle import REPLACED, accepted
 from driftline.pipeline.references import reference_message
+from driftline.pipeline.renewal import Renewal
 from driftline.pipeline.slots import OpenSlot
 from driftline.pipeline.warmup import WarmUp
 from driftline.stats import (
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
 FORMAT = 2
 RECENT_SLOTS = 64
 """Slots whose panes are kept to describe what an alert is about."""
+MOVING_SLOTS = 60
+"""Slots (an hour at least) after a reference has followed another one, in which panes may have been
+binned before observe had heard of it: it is ahead by the lateness, and by what partitions lag."""
 MAX_OPEN_SLOTS = 100_000
 """Slots of one model that may wait for a lagging source; beyond it the process stops."""
 
@@ -72,7 +78,8 @@ class Model:
         self._number = 0
         self._reference: Reference | None = None
         self._detectors: list[Detector] = []
-        self._warmup = WarmUp(name, contract.slot, contract.reference.events)
+        self._warmup = self._new_warm_up()
+        self._renewal = Renewal(contract)
         self._windows = Windows(name, contract.windows)
         self._liveness = Liveness(contract)
         self._unread = Unread(contract)
@@ -104,11 +111,13 @@ class Model:
         key = message.key
         if self._is_repeat(message):
             return
+        told = {key.kind} if accepted(key.kind) is not None else set()
         if key.start < self._closed_to:
             # Its source had been thought idle. What came too late is counted, in the next slot.
             self._overdue.late += message.pane.rows + message.pane.late
             self._overdue.dead += message.pane.dead
             self._overdue.duplicates += message.pane.duplicates
+            self._renewal.note(told)
             return
         slot = self._open.get(key.start)
         if slot is None:
@@ -121,6 +130,7 @@ class Model:
             slot = self._open[key.start] = OpenSlot()
         slot.merge(key.segment, message.pane)
         slot.topics.add(message.source.topic)
+        slot.notes |= told
 
     def _is_repeat(self, message: PaneMessage) -> bool:
         """Tell a pane that was sent before: a source closes its slots in ascending order."""
@@ -158,7 +168,7 @@ class Model:
     def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot
         reference = self._references.at(self.name, start)
-        segments = slot.on(reference)
+        segments = slot.on(reference, moving=self._is_moving(start))
         if len(segments) == 1 and () in segments:
             overall = segments[()]
         else:
@@ -180,6 +190,14 @@ class Model:
         elif overall.rows:
             findings += self._detect(start, end, overall, reference, out)
         self._report(findings, end, out)
+        self._accept(slot.notes, end)
+
+    def _is_moving(self, start: int) -> bool:
+        """Return whether observe may not have known the reference of a slot in time."""
+        followed = self._references.followed(self.name, start)
+        return followed is not None and start < followed + max(
+            HOUR, MOVING_SLOTS * self._contract.slot
+        )
 
     def _detect(
         self, start: int, end: int, overall: Pane, reference: Reference, out: Output
@@ -187,18 +205,45 @@ class Model:
         if self._reference is not reference:
             self._reference = reference
             self._detectors = build(self._contract, reference)
+            self._renewal.on_reference(reference)
         overall.sample.sort()
         slot = Slot(start, end, self._number, overall, reference, self._contract)
-        # Before the detectors take the slot: a drill that begins with it copies them as they are.
-        drilled = self._drills.step(slot, self._detectors, self._incidents.troubled)
+        drilled = None
+        if not self._renewal.collecting:
+            # Before the detectors take it: a drill that begins here copies them as they are.
+            drilled = self._drills.step(slot, self._detectors, self._incidents.troubled)
         findings = [finding for detector in self._detectors for finding in detector.step(slot)]
         if drilled is not None:
             out.feedback.append(drill_message(drilled, self._contract))
             findings += [drilled.finding] if drilled.finding is not None else []
+        findings = self._renewal.unmuted(findings)
+        self._renew(slot, out)
         self._number += 1
         overall.sample = Sample.empty(0, 0)
         self._recent.append((start, overall))
         return findings
+
+    def _accept(self, notes: set[str], end: int) -> None:
+        """Let the reference move on after what a slot has told."""
+        for change in self._renewal.take(notes, self._reference, end):
+            if change.what in REPLACED:
+                self._incidents.replaced(end)
+            if self._reference is None and change.feature is None:
+                # What was collected before is of what has been replaced.
+                self._warmup = self._new_warm_up()
+
+    def _renew(self, slot: Slot, out: Output) -> None:
+        reference = self._renewal.collect(slot)
+        if reference is None:
+            return
+        version = self._renewal.version
+        self._renewal.done()
+        self._references.hold(reference, slot.end, version)
+        out.references.append(reference_message(reference, slot.end, version))
+
+    def _new_warm_up(self) -> WarmUp:
+        plan = self._contract.reference
+        return WarmUp(self.name, self._contract.slot, plan.events)
 
     def _warm_up(self, start: int, segments: dict[Segment, Pane], out: Output) -> None:
         self._warmup.hold(start, segments)
@@ -212,7 +257,7 @@ class Model:
             self._windows.add(slot, (), pane)
             if segment:
                 self._windows.add(slot, segment, pane)
-        self._warmup = WarmUp(self.name, self._contract.slot, self._contract.reference.events)
+        self._warmup = self._new_warm_up()
 
     def on_silence(self, until: int) -> Output:
         """Report that event time has reached `until` (microseconds) without events.
@@ -254,12 +299,13 @@ class Model:
                 for source, (start, seen) in self._progress.items()
             },
             "open": [
-                [start, _encoded(slot.panes), sorted(slot.topics)]
+                [start, _encoded(slot.panes), sorted(slot.topics), sorted(slot.notes)]
                 for start, slot in sorted(self._open.items())
             ],
             "recent": [[start, _encoded({((), ""): pane})] for start, pane in self._recent],
             "windows": self._windows.snapshot(),
             "warmup": self._warmup.snapshot(),
+            "renewal": self._renewal.snapshot(),
             "detectors": [[d.name, d.snapshot()] for d in self._detectors],
             "liveness": self._liveness.snapshot(),
             "unread": self._unread.snapshot(),
@@ -299,8 +345,8 @@ class Model:
             for source, (start, seen) in state["progress"].items()
         }
         self._open = {
-            start: OpenSlot(self._decoded(panes), set(topics))
-            for start, panes, topics in state["open"]
+            start: OpenSlot(self._decoded(panes), set(topics), set(notes))
+            for start, panes, topics, notes in state["open"]
         }
         self._recent.extend(
             (start, self._decoded(panes)[(), ""]) for start, panes in state["recent"]
@@ -312,6 +358,7 @@ class Model:
         self._incidents.restore(state["incidents"])
         if state["reference"] is None:
             self._drills.restore(state["drills"], None)
+            self._renewal.restore(state["renewal"], None)
             return
         self._reference = find(self.name, state["reference"])
         if self._reference is None:
@@ -324,6 +371,7 @@ class Model:
             if detector.name in saved:
                 detector.restore(saved[detector.name])
         self._drills.restore(state["drills"], self._reference)
+        self._renewal.restore(state["renewal"], self._reference)
 
     def _decoded(self, panes: list[Any]) -> dict[tuple[Segment, str], Pane]:
         find = self._references.find

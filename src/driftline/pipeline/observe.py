@@ -12,6 +12,7 @@ from driftline.events.codec import Decoder
 from driftline.events.record import UNATTRIBUTED
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.grouping import Group, group_rows
+from driftline.pipeline.lifecycle import LIFECYCLE, kind_of
 from driftline.pipeline.marks import FOREVER, NEVER, encode_mark
 from driftline.pipeline.order import SourceOrder
 from driftline.pipeline.references import Layouts
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 DEFAULT_SLOT = Contract(model="").slot
 MAX_SEGMENTS = 64
 """Segments of one model in one slot of one partition; further ones are counted as one."""
+MAX_NOTES = 200
+"""Panes of one model in one slot of one partition, from which accepted changes are only counted."""
 OTHER_SEGMENT = (("segment", "…"),)
 
 
@@ -191,6 +194,9 @@ class Observe:
         slot = frame.ts // contract.slot * contract.slot
         arrival = running // contract.slot * contract.slot
         late = slot + contract.slot + contract.lateness <= running
+        if frame.type == LIFECYCLE:
+            # What somebody has done is no statistic: it counts when it comes, however late.
+            slot, late = np.where(late, arrival, slot), np.zeros_like(late)
         self.events += frame.rows
         kind = frame.type
         rows = np.arange(frame.rows)
@@ -216,6 +222,8 @@ class Observe:
             rows = rows[~training[rows]]
         if kind in {"prediction", "features"}:
             self._fold(frame, slot, rows, before)
+        elif kind == LIFECYCLE:
+            self._note(frame, slot, before)
         else:
             self._count_only(frame, kind, slot, rows, before)
         for there in frame.unknown_fields.values():
@@ -237,6 +245,19 @@ class Observe:
             here = rows[slot[rows] == start]
             events = self._held(frame.model, (), kind, start, frame, here, before).pane.events
             events[kind] = events.get(kind, 0) + here.size
+
+    def _note(
+        self, frame: Frame, slot: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
+    ) -> None:
+        """Count lifecycle events, those that change what is normal each in a pane of its own."""
+        for row, start in enumerate(slot.tolist()):
+            kind = kind_of(frame, row)
+            if PaneKey(frame.model, (), kind, start) not in self._open:
+                noted = [k for k in self._open if k.model == frame.model and k.start == start]
+                kind = kind if len(noted) < MAX_NOTES else LIFECYCLE
+            here = np.array([row])
+            events = self._held(frame.model, (), kind, start, frame, here, before).pane.events
+            events[LIFECYCLE] = events.get(LIFECYCLE, 0) + 1
 
     def _fold(
         self,

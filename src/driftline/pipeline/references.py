@@ -32,12 +32,15 @@ class References:
         self._from: dict[str, list[int]] = {}
         self._held: dict[str, list[Reference]] = {}
         self._by_id: dict[tuple[str, str], Reference] = {}
+        self._by_version: dict[tuple[str, str], tuple[int, str]] = {}
+        self._pinned: dict[str, Reference] = {}
 
     def add(self, value: bytes) -> Reference:
         """Take up one message of the `references` topic; a repeat changes nothing."""
         try:
             body = orjson.loads(value)
             start = int(body["holds_from"])
+            version = body.get("version")
             if body["v"] != FORMAT:
                 msg = f"reference message: expected format {FORMAT}, got {body['v']!r}"
                 raise DriftlineError(msg)
@@ -45,23 +48,35 @@ class References:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             msg = f"references topic: expected a reference, got {type(error).__name__}: {error}"
             raise DriftlineError(msg) from error
-        self.hold(reference, start)
+        self.hold(reference, start, version)
         return reference
 
-    def hold(self, reference: Reference, start: int) -> None:
-        """Let a reference hold for all slots that begin at `start` (microseconds) or later."""
+    def hold(self, reference: Reference, start: int, version: str | None = None) -> None:
+        """Let a reference hold for all slots that begin at `start` (microseconds) or later.
+
+        Parameters
+        ----------
+        version
+            Of the model that it is of, where that is known.
+        """
         model = reference.model
         starts = self._from.setdefault(model, [])
         held = self._held.setdefault(model, [])
         if (model, reference.id) in self._by_id:
             return
         self._by_id[model, reference.id] = reference
+        if version is not None:
+            about = model, version
+            newest = max(self._by_version.get(about, (start, "")), (start, reference.id))
+            self._by_version[about] = newest
         at = bisect_right(starts, start)
         starts.insert(at, start)
         held.insert(at, reference)
 
     def at(self, model: str, start: int) -> Reference | None:
         """Return the reference that holds for the slot which begins at `start`."""
+        if model in self._pinned:
+            return self._pinned[model]
         starts = self._from.get(model)
         if not starts:
             return None
@@ -70,10 +85,18 @@ class References:
 
     def starts(self, model: str) -> list[int]:
         """Where each of the model's references begins to hold, ascending."""
-        return self._from.get(model, [])
+        return [ALWAYS] if model in self._pinned else self._from.get(model, [])
+
+    def followed(self, model: str, start: int) -> int | None:
+        """Return since when the reference of a slot holds, if another one held before it."""
+        starts = self.starts(model)
+        at = bisect_right(starts, start)
+        return starts[at - 1] if at > 1 else None
 
     def latest(self, model: str) -> Reference | None:
         """Return the model's newest reference."""
+        if model in self._pinned:
+            return self._pinned[model]
         held = self._held.get(model)
         return held[-1] if held else None
 
@@ -81,14 +104,46 @@ class References:
         """Return a reference by id."""
         return self._by_id.get((model, reference))
 
+    def versions(self, model: str) -> list[str]:
+        """Names under which the model's references can be asked for: versions and ids."""
+        named = [version for name, version in self._by_version if name == model]
+        return [*sorted(named), *(reference.id for reference in self._held.get(model, ()))]
+
+    def of_version(self, model: str, version: str) -> Reference | None:
+        """Return the newest reference of a version of the model, or the one with that id."""
+        _, name = self._by_version.get((model, version), (0, version))
+        return self._by_id.get((model, name))
+
+    def pin(self, contract: Contract) -> None:
+        """Let the version that a contract names hold for all slots, whatever else is published.
+
+        Raises
+        ------
+        DriftlineError
+            There is no such version.
+        """
+        wanted = contract.reference.version or ""
+        found = self.of_version(contract.model, wanted)
+        if found is None:
+            names = ", ".join(self.versions(contract.model)) or "none has been published"
+            msg = (
+                f"{contract.model}: $.reference.version: expected a version on the references "
+                f"topic ({names}), got {wanted!r}"
+            )
+            raise DriftlineError(msg)
+        self._pinned[contract.model] = found
+
     def build_missing(self, book: Book) -> list[tuple[bytes, bytes]]:
         """Build what contracts take from files, and return the messages to publish.
 
-        Two workers that build the same file publish the same bytes.
+        Two workers that build the same file publish the same bytes. What contracts take from
+        another version has to be there already, see `pin`.
         """
         out = []
         for model in sorted(book.models):
             contract = book.of(model)
+            if contract.reference.source == "version":
+                self.pin(contract)
             if contract.reference.source == "file" and not self._from.get(model):
                 reference = reference_from_file(contract)
                 self.hold(reference, ALWAYS)
@@ -96,9 +151,12 @@ class References:
         return out
 
 
-def reference_message(reference: Reference, start: int) -> tuple[bytes, bytes]:
+def reference_message(
+    reference: Reference, start: int, version: str | None = None
+) -> tuple[bytes, bytes]:
     """Return key and value of a message on the `references` topic."""
-    body = b'{"v":%d,"holds_from":%d,"reference":%s}' % (FORMAT, start, reference.to_json())
+    about = b'{"v":%d,"holds_from":%d,"version":%s' % (FORMAT, start, orjson.dumps(version))
+    body = b'%s,"reference":%s}' % (about, reference.to_json())
     return f"{reference.model}/{reference.id}".encode(), body
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,9 @@ import orjson
 from msgspec import structs
 
 from driftline.contract import Book, Drill
+from driftline.contract.quantities import parse_shift
+from driftline.detect import ParameterError
+from driftline.detect.foresee import foresee
 from driftline.errors import UsageError
 from driftline.replay.run import Request, replay
 
@@ -18,9 +21,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from driftline.contract import PlantedShift
+    from driftline.detect.foresight import Foreseen
     from driftline.replay.summary import Drilled, Summary
 
-__all__ = ["hold_drill", "ordered"]
+__all__ = ["Held", "hold_drill", "ordered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A drill that came to its end, and what was to be expected of it.
+
+    Attributes
+    ----------
+    foreseen
+        By simulation from the reference; None where `evidence` is not among the detectors.
+    """
+
+    drilled: Drilled
+    foreseen: Foreseen | None
 
 
 def ordered(
@@ -59,7 +77,7 @@ def hold_drill(
     feature: str | None = None,
     clock: Callable[[], float],
     progress: Callable[[int, int], None],
-) -> tuple[list[Drilled], dict[str, str]]:
+) -> tuple[list[Held], dict[str, str]]:
     """Replay traffic with the drills that `ordered` has put into its contracts.
 
     Returns
@@ -82,9 +100,23 @@ def hold_drill(
     if feature is not None and names and feature not in names:
         msg = f"--feature: expected one of {', '.join(sorted(names))}, got {feature!r}"
         raise UsageError(msg)
-    held = {drilled.model for drilled in summary.drills}
-    without = {m: _why(m, summary) for m in request.book.models if m not in held}
-    return summary.drills, without
+    held = [Held(drilled, _foreseen(drilled, request.book, summary)) for drilled in summary.drills]
+    met = {drilled.model for drilled in summary.drills}
+    without = {m: _why(m, summary) for m in request.book.models if m not in met}
+    return held, without
+
+
+def _foreseen(drilled: Drilled, book: Book, summary: Summary) -> Foreseen | None:
+    reference = summary.references[drilled.model]
+    rows = drilled.events / drilled.slots
+    shift = parse_shift(drilled.shift)
+    try:
+        told = foresee(
+            reference, book.of(drilled.model), rows, only=[drilled.feature], shifts=[shift]
+        )
+    except ParameterError:
+        return None
+    return next(iter(told.found), None)
 
 
 def _why(model: str, summary: Summary) -> str:

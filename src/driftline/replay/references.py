@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from driftline.bus.references import build_topic_references, reference_from_topic
+from driftline.bus.references import build_topic_references, read_versions, reference_from_topic
 from driftline.errors import UsageError
 from driftline.pipeline.references import References, reference_from_file
 from driftline.replay.naming import NamedTopic, parse_source
@@ -22,9 +22,11 @@ __all__ = ["build_reference", "references_for"]
 def references_for(book: Book, config: Config) -> References:
     """Build the references that contracts take from files and from topics.
 
-    Those from the first events are built by the pipeline itself, as they come.
+    Those of a version are read from the `references` topic. Those from the first events are built
+    by the pipeline itself, as they come.
     """
     references = References()
+    read_versions(book, config, references)
     references.build_missing(book)
     build_topic_references(book, config, references)
     return references

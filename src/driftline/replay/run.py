@@ -130,11 +130,12 @@ def replay(
         ],
         warming_up=driver.warming_up(),
         drills=drills_of(out / "feedback.jsonl"),
+        references=driver.references(),
         seconds=clock() - begun,
     )
     (out / "summary.json").write_bytes(summary.to_json())
     if request.report:
-        write_report(out, summary, driver.references())
+        write_report(out, summary, summary.references)
     return summary
 
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from driftline.stats import Reference
 
 __all__ = ["Drilled", "Found", "Summary", "drills_of", "incidents_of"]
 
@@ -71,6 +74,8 @@ class Summary:
         What was read, with the number of records.
     drills
         Drills that came to an end, in order of time.
+    references
+        The latest reference of each model that was met; not part of the file.
     warming_up
         Models that have no reference because too few of their events came: rows by model.
     """
@@ -84,6 +89,7 @@ class Summary:
     sources: list[dict[str, Any]]
     warming_up: dict[str, int] = field(default_factory=dict)
     drills: list[Drilled] = field(default_factory=list)
+    references: Mapping[str, Reference] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property

@@ -80,6 +80,7 @@ class Reference:
         ts: npt.NDArray[np.int64] | None = None,
         slot: int = 0,
         seasonal: Seasonal | None = None,
+        known: Mapping[str, Column] | None = None,
     ) -> Reference:
         """Freeze a reference from rows.
 
@@ -95,6 +96,9 @@ class Reference:
             Length of a slot in microseconds; needed with `ts`.
         seasonal
             A season that all columns are known to have. None finds out, see `learn_season`.
+        known
+            Columns that are frozen already, by name: they are taken as they are, and the rows tell
+            only how they vary.
 
         Raises
         ------
@@ -107,7 +111,8 @@ class Reference:
         places: list[list[int] | slice] = []
         rows = max((len(values) for values in columns.values()), default=0)
         for name in sorted(columns):
-            kind = infer_kind(columns[name])
+            frozen = (known or {}).get(name)
+            kind = infer_kind(columns[name]) if frozen is None else frozen.kind
             if kind is None:
                 continue  # never held a value: there is nothing to compare with
             values, own = columns[name], ts
@@ -117,7 +122,7 @@ class Reference:
                 values, places[-1] = [values[row] for row in told], told
                 own = None if own is None else own[told]
             values, _ = typed(values, kind)
-            built.append(build_column(name, kind, values))
+            built.append(frozen or build_column(name, kind, values))
             codes.append(built[-1].bin(values)[0])
             if own is not None:
                 times.append(own)

@@ -59,10 +59,12 @@ class Windows:
                         continue
                     held = self._open[key] = self._empty(pane.reference)
                     self._next = min(self._next, key[0])
-                elif held.reference is None and pane.reference is not None:
+                elif pane.reference is not None and not _same(held.reference, pane.reference):
+                    # From here on another reference holds: events are counted through, statistics
+                    # begin anew.
                     counted = held
                     held = self._open[key] = self._empty(pane.reference)
-                    held.merge(counted)
+                    held.merge_counters(counted)
                 held.merge(pane)
                 held.raw.clear()  # a window counts raw rows; it does not keep them
 
@@ -133,6 +135,10 @@ class Windows:
             pane.sums = pane.sums.astype(object)
             self._open[end, length, hop, tuple((k, v) for k, v in segment)] = pane
         self._next = min((key[0] for key in self._open), default=2**62)
+
+
+def _same(one: Reference | None, other: Reference) -> bool:
+    return one is other or (one is not None and one.id == other.id)
 
 
 def _plain(body: dict[str, Any]) -> Any:

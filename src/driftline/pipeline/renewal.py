@@ -1,0 +1,111 @@
+"""The reference moves on: a change was accepted, and what comes after it is the new normal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from driftline.pipeline.lifecycle import accepted
+from driftline.pipeline.successor import Successor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from driftline.contract import Contract
+    from driftline.detect import Finding, Slot
+    from driftline.pipeline.lifecycle import Accepted
+    from driftline.stats import Reference
+
+__all__ = ["Renewal"]
+
+
+class Renewal:
+    """What was accepted of one model, and the reference that is collected because of it.
+
+    From the slot after a lifecycle event (retrained, deployed, drift_accepted) rows are collected.
+    Detectors go on judging against the old reference meanwhile; what they find of that which was
+    accepted is muted, everything else pages as ever. A further event begins the collection anew,
+    for all that was accepted since the reference that holds. A contract that names the version of
+    its reference stays with it: there events change nothing.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._notes: set[str] = set()
+        self._successor: Successor | None = None
+
+    @property
+    def collecting(self) -> bool:
+        """Whether a reference is on its way."""
+        return self._successor is not None
+
+    @property
+    def version(self) -> str | None:
+        """Version of the model that the reference on its way is of, where that is known."""
+        return self._successor.version if self._successor is not None else None
+
+    def note(self, kinds: Iterable[str]) -> None:
+        """Keep in mind what came for a slot that has closed: it counts in the next one."""
+        self._notes.update(kinds)
+
+    def take(self, notes: Iterable[str], reference: Reference | None, since: int) -> list[Accepted]:
+        """Take what a slot has told into account; return it.
+
+        Parameters
+        ----------
+        notes
+            Kinds of panes, see `driftline.pipeline.lifecycle`.
+        reference
+            The one that holds; None during warm-up.
+        since
+            End of the slot, microseconds: rows are collected from then on.
+        """
+        changes = [c for c in map(accepted, sorted({*notes, *self._notes})) if c is not None]
+        self._notes.clear()
+        if reference is None or self._contract.reference.source == "version":
+            return changes
+        for change in changes:
+            if change.feature is not None and change.feature not in reference.index:
+                continue
+            if self._successor is None:
+                self._successor = Successor(reference, self._contract)
+            self._successor.accept(change, since)
+        return changes
+
+    def on_reference(self, reference: Reference) -> None:
+        """Begin anew on a reference that has come to hold, if anything was accepted since."""
+        if self._successor is not None:
+            before, self._successor = self._successor, Successor(reference, self._contract)
+            self._successor.follow(before)
+
+    def unmuted(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Return the findings that somebody still has to hear of."""
+        following = self._successor
+        if following is None:
+            return list(findings)
+        return [f for f in findings if f.state == "cleared" or not following.accepts(f.feature)]
+
+    def collect(self, slot: Slot) -> Reference | None:
+        """Take the rows of a slot; return the new reference once there are enough."""
+        if self._successor is None:
+            return None
+        self._successor.hold(slot.start, slot.pane)
+        return self._successor.build()
+
+    def done(self) -> None:
+        """Forget what the new reference was collected for."""
+        self._successor = None
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as JSON values and bytes."""
+        following = self._successor
+        return {
+            "notes": sorted(self._notes),
+            "successor": following.snapshot() if following is not None else None,
+        }
+
+    def restore(self, state: dict[str, Any], reference: Reference | None) -> None:
+        """Take up what `snapshot` gave."""
+        self._notes = set(state["notes"])
+        if state["successor"] is not None and reference is not None:
+            self._successor = Successor(reference, self._contract)
+            self._successor.restore(state["successor"])
