@@ -340,5 +340,5 @@ def test_the_canonical_form_spells_defaults_out() -> None:
         '"detectors":["evidence","adwin"],"idle_after":"1m","lateness":"30s","max_ahead":"1h",'
         '"model":"m","reference":{"events":5000,"from":"warmup"},'
         '"retrain":{"at_most_every":"7d","on":["drift","quality"]},"sample":512,'
-        '"sla":{"silence":"1h"},"slot":"10s","windows":["1h"]}'
+        '"sla":{},"slot":"10s","windows":["1h"]}'
     )

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftline.contract import Contract, Rate, Sla
 from driftline.detect import Liveness, StateError
-from driftline.stats import Pane
+from driftline.stats import Pane, Reference
 
 if TYPE_CHECKING:
     from driftline.detect import Finding
@@ -132,3 +133,22 @@ def test_marks_decide_only_when_a_finding_is_told(
 def test_refuses_other_states() -> None:
     with pytest.raises(StateError, match="format"):
         Liveness(contract()).restore({"format": 99})
+
+
+def test_a_silence_that_the_reference_has_known_is_usual() -> None:
+    night = 8 * 3600 * SECOND
+    rows = np.arange(200, dtype=np.int64) * SECOND
+    ts = np.concatenate([rows, rows + night])
+    reference = Reference.build("m", {"x": [1.0] * 400}, ts=ts, slot=SLOT)
+    assert night - 300 * SECOND < reference.gap <= night
+    plain, hour = Contract(model="m", slot=SLOT), 3600 * SECOND
+    seen = Pane.empty(reference, 0)
+    seen.events = {"prediction": 1}
+    unpromised, promised = Liveness(plain), Liveness(Contract(model="m", sla=Sla(silence=hour)))
+    for liveness in (unpromised, promised):
+        liveness.on_slot(0, SLOT, seen)
+    assert promised.allowed_silence == hour
+    assert unpromised.allowed_silence == int(1.5 * reference.gap)
+    again = Liveness(plain)
+    again.restore(unpromised.snapshot())
+    assert again.deadline == unpromised.deadline > night

@@ -203,7 +203,11 @@ SLA: Final = BlockOf(
     Sla,
     (
         Field("min_rate", RATE, "Fewer events than this are an incident."),
-        Field("silence", Duration("1s"), "No event for so long is an incident."),
+        Field(
+            "silence",
+            Duration("1s"),
+            "No event for so long is an incident; if left out, an hour or more than is usual.",
+        ),
     ),
 )
 

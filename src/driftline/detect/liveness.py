@@ -43,11 +43,6 @@ class Liveness:
         """How long the model may be silent, microseconds."""
         return self._silence.allowed
 
-    def know(self, longest_gap: int) -> None:
-        """Take the longest silence of a reference (microseconds) for usual, if none is promised."""
-        if self._stated is None:
-            self._silence.allowed = max(self._least, int(longest_gap * USUAL_GAP))
-
     @property
     def deadline(self) -> int:
         """Low mark (microseconds) at which `on_time` has something to tell if no event comes."""
@@ -63,6 +58,10 @@ class Liveness:
             findings += self._silence.on_events(start, end)
             self._volume.on_events(start, events)
         findings += self._passed(end)
+        if self._stated is None and pane.reference is not None:
+            # What the reference went through is usual, and promised is nothing.
+            usual = int(pane.reference.gap * USUAL_GAP)
+            self._silence.allowed = max(self._least, usual)
         return _ordered(findings)
 
     def on_time(self, low_mark: int) -> list[Finding]:

@@ -54,7 +54,7 @@ class Silence:
     def _finding(self, state: Literal["raised", "cleared"], since: int, at: int) -> Finding:
         last = self._last_end if self._last_end is not None else since
         lasted = (at - last) / _SECOND
-        text = f"no events for {lasted:g} s, since {format_ts(last)}; no more are allowed"
+        text = f"no events for {lasted:g} s, since {format_ts(last)}"
         if state == "cleared":
             text = f"events again after {lasted:g} s without any"
         return Finding(
@@ -74,8 +74,9 @@ class Silence:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as JSON values."""
-        return {"last_end": self._last_end, "open": self._open}
+        return {"last_end": self._last_end, "open": self._open, "allowed": self.allowed}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `snapshot` gave."""
         self._last_end, self._open = state["last_end"], bool(state["open"])
+        self.allowed = int(state["allowed"])

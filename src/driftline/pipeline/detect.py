@@ -98,9 +98,9 @@ class Detect:
                 _extend(out, model.close(low))
                 self._changed.add(name)
                 model.offset = offset
-            silence = self._book.of(name).sla.silence or 0
-            if model.next_silence <= self._marks.silent_until(silence):
-                _extend(out, model.on_silence(self._marks.silent_until(silence)))
+            until = self._marks.silent_until(model.liveness.allowed_silence)
+            if model.liveness.deadline <= until:
+                _extend(out, model.on_silence(until))
                 self._changed.add(name)
                 model.offset = offset
         return out

@@ -81,7 +81,7 @@ class Model:
         self._warmup = self._new_warm_up()
         self._renewal = Renewal(contract)
         self._windows = Windows(name, contract.windows)
-        self._liveness = Liveness(contract)
+        self.liveness = Liveness(contract)
         self._unread = Unread(contract)
         self._drills = Drills(contract)
         self._incidents = Incidents(contract)
@@ -95,11 +95,6 @@ class Model:
         """Low mark at which something is to be done next, microseconds."""
         slot = min(self._open, default=2**62) + self._contract.slot
         return min(slot, self._windows.next_end) + self._contract.lateness
-
-    @property
-    def next_silence(self) -> int:
-        """Time at which the model is silent if nothing comes before, microseconds."""
-        return self._liveness.deadline
 
     @property
     def warming_up(self) -> int:
@@ -183,7 +178,7 @@ class Model:
         for segment, pane in sorted(segments.items()):
             if segment:
                 self._windows.add(start, segment, pane)
-        findings: list[Finding] = self._liveness.on_slot(start, end, overall)
+        findings: list[Finding] = self.liveness.on_slot(start, end, overall)
         findings += self._unread.on_slot(start, end, overall)
         if reference is None:
             self._warm_up(start, segments, out)
@@ -266,7 +261,7 @@ class Model:
         time had come when somebody looked must not show.
         """
         out = Output()
-        for finding in self._liveness.on_time(until):
+        for finding in self.liveness.on_time(until):
             self._report([finding], finding.detected_at, out)
         return out
 
@@ -307,7 +302,7 @@ class Model:
             "warmup": self._warmup.snapshot(),
             "renewal": self._renewal.snapshot(),
             "detectors": [[d.name, d.snapshot()] for d in self._detectors],
-            "liveness": self._liveness.snapshot(),
+            "liveness": self.liveness.snapshot(),
             "unread": self._unread.snapshot(),
             "drills": self._drills.snapshot(),
             "incidents": self._incidents.snapshot(),
@@ -353,7 +348,7 @@ class Model:
         )
         self._windows.restore(state["windows"], find)
         self._warmup.restore(state["warmup"])
-        self._liveness.restore(state["liveness"])
+        self.liveness.restore(state["liveness"])
         self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
         if state["reference"] is None:

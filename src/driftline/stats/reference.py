@@ -68,6 +68,7 @@ class Reference:
     slots: int
     rho: npt.NDArray[np.float64]
     tau: npt.NDArray[np.float64]
+    gap: int
     season: Season
     dependence: Dependence | None = None
 
@@ -135,7 +136,8 @@ class Reference:
             own_slots = [own // slot for own in times]
             variability = measure_variability(built, codes, own_slots, season, slot)
         rho, tau = variability.rho, variability.tau
-        found = cls(model, tuple(built), rows, variability.slots, rho, tau, season)
+        gap = 0 if ts is None or ts.size < 2 else int(np.diff(np.unique(ts)).max(initial=0))
+        found = cls(model, tuple(built), rows, variability.slots, rho, tau, gap, season)
         if found.scoring is None:
             return found
         scored = found.scoring.score(codes, places, rows)
@@ -243,6 +245,7 @@ class Reference:
                 "slots": self.slots,
                 "rho": self.rho.tolist(),
                 "tau": self.tau.tolist(),
+                "gap": self.gap,
                 "season": self.season.to_json(),
                 "dependence": self.dependence.to_lists() if self.dependence else None,
                 "columns": [
@@ -289,6 +292,7 @@ class Reference:
                 raw["slots"],
                 np.array(raw["rho"], dtype=np.float64),
                 np.array(raw["tau"], dtype=np.float64),
+                int(raw["gap"]),
                 Season.from_json(columns, raw["season"]),
             )
             dependence, scoring = raw.get("dependence"), found.scoring
