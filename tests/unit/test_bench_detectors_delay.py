@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pytest
 from river.drift import ADWIN
 from scipy import integrate, stats
 
-from driftline.bench.detectors import by_hand, delay
+from driftline.bench.detectors import by_hand, delay, windows
 from driftline.bench.detectors.by_hand import METHODS, UNIVARIATE, Task, Tried
 from driftline.bench.detectors.changes import BEFORE, CHANGES, floor_events
 from driftline.bench.detectors.delay import Batch, Delay, Run
@@ -24,6 +25,7 @@ from driftline.bench.detectors.plot import draw
 from driftline.bench.detectors.run import Asked, run
 from driftline.bench.detectors.size import QUICK
 from driftline.bench.detectors.table import print_found
+from driftline.bench.environments import Unavailable
 from driftline.cli import main
 from driftline.events.time import format_ts
 
@@ -268,3 +270,57 @@ def test_references_begin_on_a_monday() -> None:
     from driftline.bench.detectors.law import FIRST
 
     assert format_ts(FIRST).startswith("2026-01-05T00:00:00")
+
+
+def test_windows_hold_one_changed_column() -> None:
+    reference, judged = windows.draw("mean2", 300, 20, 1)
+    assert reference.shape == (20_000, 10)
+    assert judged.shape == (20, 300, 10)
+    means = judged.mean(axis=(0, 1))
+    assert means[0] == pytest.approx(2, abs=0.1)
+    assert np.abs(means[1:]).max() < 0.1
+
+
+JUDGE = """
+import json, pathlib, sys
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.npz")):
+    print(json.dumps(
+        {"bench": "windows", "change": path.stem, "events": 100, "windows": 4}
+        | {"seen": 3, "false": 9},
+        separators=(",", ":"),
+    ))
+"""
+
+
+def test_libraries_say_what_they_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "good.py").write_text(JUDGE)
+    (tmp_path / "bad.py").write_text("raise SystemExit('it broke')")
+    monkeypatch.setattr(windows, "PEERS", tmp_path)
+    monkeypatch.setattr(windows, "interpreter", lambda *_: sys.executable)
+    programs = {"Good": ("good", ("good==1",)), "Bad": ("bad", ("bad==1",))}
+    monkeypatch.setattr(windows, "LIBRARIES", programs)
+    found, left_out = windows.judge({"mean1": 100}, 4, 1, lambda _: None)
+    assert [each.as_json() for each in found] == [
+        {
+            "library": "Good",
+            "change": "mean1",
+            "window_events": 100,
+            "windows": 4,
+            "seen": 0.75,
+            "false": 0.25,
+            "false_a_model_month": 0.25 * 100 * 43_200,
+        }
+    ]
+    assert list(left_out) == ["Bad"]
+    assert "it broke" in left_out["Bad"]
+
+
+def test_a_library_that_cannot_be_had_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> str:
+        msg = "no such wheel"
+        raise Unavailable(msg)
+
+    monkeypatch.setattr(windows, "interpreter", none)
+    found, left_out = windows.judge({}, 4, 1, lambda _: None)
+    assert not found
+    assert left_out == dict.fromkeys(("Evidently", "NannyML"), "no such wheel")

@@ -193,6 +193,10 @@ def test_yaml_is_read_as_editors_read_it() -> None:
         ("model: m\ndrill: {every: 1d, shifts: [mean 1sd]}", "a shift such as mean +1sd, spread"),
         ("model: m\ndrill: {every: 1d, shifts: [spread x1]}", "a shift such as mean +1sd, spread"),
         ("model: m\ndrill: {shifts: [mix 5%]}", "$.drill.every"),
+        (
+            "model: m\nfeatures: {a: }\ndrill: {every: 1d, features: [a, b]}",
+            "$.drill.features: expected names of features (a, prediction, score), got b",
+        ),
         ("model: m\nbudget: {false_pages: 3}", "2:23: $.budget.false_pages: expected a rate abo"),
         (
             "model: m\nreference: {from: file}",

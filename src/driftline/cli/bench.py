@@ -89,6 +89,9 @@ def detectors(
         str | None, typer.Option(help="These changes only, by comma, such as mean0.5,mix.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Everything, briefly.")] = False,
+    libraries: Annotated[
+        bool, typer.Option("--libraries", help="Evidently and NannyML too, as in a full run.")
+    ] = False,
     processes: Annotated[int, typer.Option(min=1, max=256, help="Cores to use.")] = 2,
     detectors: Annotated[
         str, typer.Option(help="By comma, such as evidence,adwin; or what contracts default to.")
@@ -100,7 +103,8 @@ def detectors(
 
     Models of 100 features are watched by their own detectors on traffic whose law is known: on
     stationary traffic every page is false, and planted changes are to be found. Beside them stand
-    river's detectors as people use them by hand.
+    river's detectors as people use them by hand, and, in environments of their own that are made on
+    the first run, Evidently and NannyML.
     """
     from driftline.bench.detectors.plot import draw
     from driftline.bench.detectors.run import Asked, run
@@ -114,6 +118,7 @@ def detectors(
         seed=seed,
         slots=slots,
         processes=processes,
+        libraries=libraries,
     )
     found = run(asked, _notify())
     print_found(found, _console())

@@ -134,6 +134,21 @@ def drill_ends(scope: Scope) -> None:
         scope.fault("within", f"at most every ({format_duration(every)})", format_duration(within))
 
 
+def drilled_features_are_there(scope: Scope) -> None:
+    """A drill of a feature that nobody knows would never be held, and nobody would notice."""
+    if not scope.good("features", "drill"):
+        return
+    features, drill = scope.values["features"], scope.values["drill"]
+    if features is None or drill is None or drill.features is None:
+        return
+    known = {*features, "prediction", "score"}
+    unknown = [n for n in drill.features if n not in known and not n.startswith("prediction.")]
+    if unknown:
+        path = child(child(scope.path, "drill"), "features")
+        expected = f"names of features ({', '.join(sorted(known))})"
+        scope.findings.add(scope.nodes["drill"], path, expected, ", ".join(unknown))
+
+
 def tolerance_of_kind(scope: Scope) -> None:
     """Changes of a categorical feature are probabilities."""
     if not scope.good("type", "tolerance"):

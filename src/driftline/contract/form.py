@@ -319,5 +319,10 @@ CONTRACT: Final = BlockOf(
         Field("review_by", DATE, "When this contract is next reviewed."),
         Field("deprecate_after", DATE, "When the model is to be out of use."),
     ),
-    (checks.windows_fit, checks.silence_spans_a_slot, checks.detectors_once),
+    (
+        checks.windows_fit,
+        checks.silence_spans_a_slot,
+        checks.detectors_once,
+        checks.drilled_features_are_there,
+    ),
 )

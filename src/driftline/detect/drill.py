@@ -34,7 +34,7 @@ class Outcome:
         Event time, microseconds: start of the first slot with the shift in it, and end of the slot
         that rang (or was the last to have the chance).
     slots, events
-        Slots and values of the feature between the two.
+        Slots in which the feature was spoken of, and its values in them.
     within
         Slots it had.
     detector, text
@@ -144,8 +144,9 @@ class Drill:
         pane = self._planted.into(slot.pane, slot.start)
         shown = replace(slot, pane=pane)
         found = [f for detector in self._detectors for f in detector.step(shown)]
-        self._slots += 1
-        self._events += int(pane.column_counts(self._column).sum())
+        rows = int(pane.column_counts(self._column).sum())
+        self._slots += rows > 0
+        self._events += rows
         rang = next((f for f in found if self._is_it(f)), None)
         if rang is None and self._slots < self._within:
             return None

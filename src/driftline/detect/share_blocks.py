@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from driftline.detect.state import pack, unpack
-from driftline.stats.comoments import Comoments, Marginals, correlations, covariances
+from driftline.stats.comoments import STEPS, Comoments, Marginals, correlations, covariances
 from driftline.stats.dependence import BLOCK_ROWS
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Blocks:
     """Adds up slots until they have `BLOCK_ROWS` rows; nothing is held where every slot has."""
 
     def __init__(self, reference: Reference, scoring: Scoring, dependence: Dependence) -> None:
-        self._reference, self._scoring, self._dependence = reference, scoring, dependence
+        self._reference, self._scoring = reference, scoring
+        self._variance = np.maximum(dependence.variance, 1e-6) * STEPS**2
         usual = Marginals.of_counts(reference.padded_counts, scoring)
         self._mean = usual.mean
         self._sd = np.sqrt(usual.variance)
@@ -78,7 +79,7 @@ class Blocks:
         scoring = self._scoring
         marginals = Marginals.of_counts(self._counts, scoring)
         away = np.abs(marginals.mean - self._mean) > self._reach * self._sd
-        stretch = marginals.variance / self._dependence.variance
+        stretch = marginals.variance / self._variance
         away |= (stretch > STRETCH) | (stretch < 1 / STRETCH)
         rows = self._comoments.rows.astype(np.float64)
         apart = away[scoring.first] | away[scoring.second] | (rows < LEAST_ROWS)

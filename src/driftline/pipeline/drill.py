@@ -33,6 +33,7 @@ class Drills:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
+        self._fingerprint = contract.fingerprint
         self._plan = contract.drill
         every = self._plan.every if self._plan is not None else None
         self._every = every
@@ -117,7 +118,7 @@ class Drills:
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values and bytes."""
         return {
-            "contract": self._contract.fingerprint,
+            "contract": self._fingerprint,
             "period": self._period,
             "due": self._due,
             "failed": None if self._failed is None else _written(*self._failed),
@@ -132,7 +133,7 @@ class Drills:
         if state["failed"] is not None:
             name, shift = state["failed"]
             self._failed = name, parse_shift(shift)
-        if state["contract"] != self._contract.fingerprint:
+        if state["contract"] != self._fingerprint:
             return
         self._period, self._due = state["period"], bool(state["due"])
         running = state["running"]

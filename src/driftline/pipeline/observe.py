@@ -12,7 +12,7 @@ from driftline.events.codec import Decoder
 from driftline.events.record import UNATTRIBUTED
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.grouping import Group, group_rows
-from driftline.pipeline.lifecycle import LIFECYCLE, kind_of
+from driftline.pipeline.lifecycle import LIFECYCLE, accepted, kind_of
 from driftline.pipeline.marks import FOREVER, NEVER, encode_mark
 from driftline.pipeline.order import SourceOrder
 from driftline.pipeline.references import Layouts
@@ -34,7 +34,7 @@ DEFAULT_SLOT = Contract(model="").slot
 MAX_SEGMENTS = 64
 """Segments of one model in one slot of one partition; further ones are counted as one."""
 MAX_NOTES = 200
-"""Panes of one model in one slot of one partition, from which accepted changes are only counted."""
+"""Accepted changes of one model in one slot of one partition; further ones are only counted."""
 OTHER_SEGMENT = (("segment", "…"),)
 
 
@@ -253,7 +253,8 @@ class Observe:
         for row, start in enumerate(slot.tolist()):
             kind = kind_of(frame, row)
             if PaneKey(frame.model, (), kind, start) not in self._open:
-                noted = [k for k in self._open if k.model == frame.model and k.start == start]
+                about = frame.model, start
+                noted = [k for k in self._open if accepted(k.kind) and (k.model, k.start) == about]
                 kind = kind if len(noted) < MAX_NOTES else LIFECYCLE
             here = np.array([row])
             events = self._held(frame.model, (), kind, start, frame, here, before).pane.events

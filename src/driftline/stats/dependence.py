@@ -10,12 +10,14 @@ From it come the prices of bets: the mean of exp(λ · influence).
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from driftline.stats.comoments import (
+    STEPS,
     Comoments,
     Floats,
     Integers,
@@ -42,8 +44,10 @@ CERTAINTY = 2.5
 """Standard errors of the reference that a price grants it."""
 EXTREME = 0.01
 """Shares are kept this far from 0 and 1, where a level would be infinite (a column twice)."""
-DIGITS = 4
-"""Decimals kept: what follows differs between builds of numeric libraries."""
+STEP = 1e-4
+"""What is kept are multiples of this: finer digits differ between builds of numeric libraries."""
+MOST = 3.2
+"""No number here is larger: they fit 16 bits. A bet at such a price never wins."""
 
 _MIN_BLOCKS = 20
 _SCALES = (1, 4, 16)
@@ -69,7 +73,7 @@ class Dependence:
     components
         The first k principal components of the correlations, float64 of shape (d, k).
     variance
-        Of each column's scores within slots, float64 of shape (d,).
+        Of each column's normal scores within slots, float64 of shape (d,).
     """
 
     level: Floats
@@ -79,21 +83,32 @@ class Dependence:
     components: Floats
     variance: Floats
 
-    def to_lists(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {name: getattr(self, name).tolist() for name in self.__dataclass_fields__}
+    def to_json(self) -> dict[str, str]:
+        """Return it as JSON values: base64 of 16-bit multiples of `STEP`, row after row."""
+        return {
+            name: base64.b64encode(
+                np.rint(getattr(self, name) / STEP).astype("<i2").tobytes()
+            ).decode()
+            for name in self.__dataclass_fields__
+        }
 
     @classmethod
-    def from_lists(cls, raw: dict[str, Any], scoring: Scoring) -> Dependence:
-        """Read what `to_lists` gave; raise ValueError where it is of other columns."""
-        own = {name: np.array(raw[name], dtype=np.float64) for name in cls.__dataclass_fields__}
-        found = cls(**own)
-        size, (d, k) = scoring.pairs + found.components.shape[1], found.components.shape
-        shapes = [a.shape for a in (found.level, found.rho, found.price, found.variance)]
-        if d != scoring.columns.size or shapes != [(size,), (size,), (size, SLOPES.size), (d,)]:
-            msg = f"expected the dependence of {scoring.columns.size} columns, got {d} x {k}"
+    def from_json(cls, raw: dict[str, str], scoring: Scoring) -> Dependence:
+        """Read what `to_json` gave; raise ValueError where it is of other columns."""
+        own = {
+            name: np.frombuffer(base64.b64decode(raw[name]), dtype="<i2") * STEP
+            for name in cls.__dataclass_fields__
+        }
+        d, size = scoring.columns.size, own["level"].size
+        own["price"] = own["price"].reshape(size, SLOPES.size)
+        own["components"] = own["components"].reshape(d, size - scoring.pairs)
+        if (
+            any(own[name].shape != (size,) for name in ("spread", "rho"))
+            or own["variance"].size != d
+        ):
+            msg = f"expected the dependence of {d} columns"
             raise ValueError(msg)
-        return found
+        return cls(**own)
 
 
 def pair_shares(r: Floats) -> Floats:
@@ -111,7 +126,8 @@ class ComponentShares:
 
     def __call__(self, r: Floats) -> Floats:
         """Return the shares, shape (..., k), of correlations of shape (..., pairs)."""
-        return np.asarray(self._own + r @ self._weight)
+        # Not a product of BLAS, which would wake its threads for this.
+        return np.asarray(self._own + np.einsum("...p,pk->...k", r, self._weight))
 
 
 def levels(share: Floats) -> Floats:
@@ -165,8 +181,8 @@ def measure_dependence(scoring: Scoring, scored: Floats, slot: Integers | None) 
     told[scoring.pairs :] *= 1 - 1 / FITTED
     told /= 1 + (np.maximum(rows.mean(axis=0), 1.0) - 1) * rho
     price = np.log(price + CERTAINTY * error / np.sqrt(np.maximum(told, 1.0))[:, None])
-    keep = [np.round(a, DIGITS) + 0.0 for a in (level, spread, rho, price, components, within)]
-    return Dependence(*keep)
+    found = (level, spread, rho, price, components, within / STEPS**2)
+    return Dependence(*(np.rint(np.clip(a, -MOST, MOST) / STEP) * STEP for a in found))
 
 
 class _Measured(NamedTuple):
@@ -237,7 +253,7 @@ def _components(r: Floats, scoring: Scoring) -> Floats:
     first = vectors[:, ::-1][:, : min(MAX_COMPONENTS, d // 2)]
     # A component's sign means nothing: take the one that makes its largest entry positive.
     largest = np.take_along_axis(first, np.abs(first).argmax(axis=0)[None], axis=0)
-    return np.asarray(np.round(first * np.sign(largest), DIGITS))
+    return np.asarray(np.rint(first * np.sign(largest) / STEP) * STEP)
 
 
 def _prices(

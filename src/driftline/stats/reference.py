@@ -247,7 +247,7 @@ class Reference:
                 "tau": self.tau.tolist(),
                 "gap": self.gap,
                 "season": self.season.to_json(),
-                "dependence": self.dependence.to_lists() if self.dependence else None,
+                "dependence": self.dependence.to_json() if self.dependence else None,
                 "columns": [
                     {
                         "name": c.name,
@@ -298,7 +298,7 @@ class Reference:
             dependence, scoring = raw.get("dependence"), found.scoring
             if dependence is None or scoring is None:
                 return found  # no two columns compare, or it is older than that
-            return replace(found, dependence=Dependence.from_lists(dependence, scoring))
+            return replace(found, dependence=Dependence.from_json(dependence, scoring))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             msg = (
                 f"reference: expected the JSON of a reference, got {type(error).__name__}: {error}"

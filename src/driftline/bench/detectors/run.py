@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from driftline.bench.cores import Cores
-from driftline.bench.detectors import by_hand, delay, promise
+from driftline.bench.detectors import by_hand, delay, promise, windows
 from driftline.bench.detectors.changes import CHANGES
 from driftline.bench.detectors.invariance import compare
 from driftline.bench.detectors.laws import LAWS, MONTHS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from driftline.bench.detectors.invariance import Same
     from driftline.bench.detectors.promise import Kept, Outcome, Stream
     from driftline.bench.detectors.size import Size
+    from driftline.bench.detectors.windows import Judged
 
 __all__ = ["Asked", "Found", "run"]
 
@@ -41,6 +43,8 @@ class Asked:
         None for the contract's default.
     slots
         For each law, in the place of what `quick` says.
+    libraries
+        Whether Evidently and NannyML judge windows as well, as they do in a full run.
     """
 
     laws: Sequence[str] | None = None
@@ -50,6 +54,7 @@ class Asked:
     seed: int = 1
     slots: int | None = None
     processes: int = 1
+    libraries: bool = False
 
     @property
     def everything(self) -> bool:
@@ -75,6 +80,8 @@ class Found:
     units: list[Same]
     delays: list[Delay]
     by_hand: list[ByHand]
+    judged: list[Judged]
+    left_out: dict[str, str]
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -90,6 +97,8 @@ class Found:
             "units": [same.as_json() for same in self.units],
             "delays": [each.as_json() for each in self.delays],
             "by_hand": [each.as_json() for each in self.by_hand],
+            "windows": [each.as_json() for each in self.judged],
+            "left_out": self.left_out,
         }
 
 
@@ -114,26 +123,45 @@ def run(asked: Asked, notify: Callable[[str], None]) -> Found:
         delay.Batch(number, size.runs, seed, asked.detectors, tuple(changes))
         for number in range(size.references if changes else 0)
     ]
+    tried_by_hand = [change for change in changes if change in by_hand.UNIVARIATE]
     tasks = [
         by_hand.Task(method, change, size.by_hand, seed)
         for method in by_hand.METHODS
-        for change in (None, *(c for c in changes if c in by_hand.UNIVARIATE))
-        if changes
+        for change in (None, *tried_by_hand)
+        if tried_by_hand
     ]
     notify(forecast(streams, batches, processes))
     outcomes = run_all(promise.watch, streams, processes, _Progress(streams, notify))
     units = compare(seed, asked.detectors) if asked.everything else []
     planted = run_all(delay.measure, batches, processes, _counting("changes", batches, notify))
     tried = run_all(by_hand.measure, tasks, processes, _counting("river by hand", tasks, notify))
+    delays = delay.summarise([each for batch in planted for each in batch], asked.detectors)
+    judged: list[Judged] = []
+    left_out: dict[str, str] = {}
+    if asked.libraries or (asked.everything and not asked.quick):
+        judged, left_out = windows.judge(_sizes(delays), size.windows, seed, notify)
     return Found(
         describe(Cores(frozenset(), frozenset())),
         asked,
         promise.gather(outcomes),
         units,
-        delay.summarise([each for batch in planted for each in batch], asked.detectors),
+        delays,
         by_hand.summarise(tried),
+        judged,
+        left_out,
         time.monotonic() - begun,
     )
+
+
+def _sizes(delays: Sequence[Delay]) -> dict[str, int]:
+    """Return the events after which driftline has mostly seen a change in one column."""
+    return {
+        each.change.name: int(each.quantile(0.5))
+        for each in delays
+        if each.many == 1
+        and each.change.name in windows.JUDGED
+        and math.isfinite(each.quantile(0.5))
+    }
 
 
 def _chosen(

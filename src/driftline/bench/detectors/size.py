@@ -31,6 +31,8 @@ class Size:
         For each change: references drawn, and runs on each, for one column and for ten.
     by_hand
         Runs of each detector by hand on each change, and stretches for its false detections.
+    windows
+        Windows of each change that the libraries judge.
     """
 
     slots: int
@@ -40,6 +42,7 @@ class Size:
     references: int
     runs: int
     by_hand: int
+    windows: int
 
 
 FULL = Size(
@@ -50,6 +53,7 @@ FULL = Size(
     references=20,
     runs=5,
     by_hand=20,
+    windows=20,
 )
 QUICK = Size(
     slots=4_000,
@@ -59,6 +63,7 @@ QUICK = Size(
     references=2,
     runs=2,
     by_hand=1,
+    windows=5,
 )
 
 SEEN_SLOTS = 40

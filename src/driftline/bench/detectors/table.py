@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from driftline.bench.detectors.invariance import Same
     from driftline.bench.detectors.promise import Kept
     from driftline.bench.detectors.run import Found
+    from driftline.bench.detectors.windows import Judged
 
 __all__ = ["print_found"]
 
@@ -41,6 +42,10 @@ def print_found(found: Found, console: Console) -> None:
         _print_delays(found.delays, console)
     if found.by_hand:
         _print_by_hand(found.by_hand, console)
+    if found.judged:
+        _print_windows(found.judged, console)
+    for library, reason in found.left_out.items():
+        _say(console, f"left out: {library}: {reason}")
     asked = found.asked
     size = "quick: too little for a verdict on most laws" if asked.quick else "full"
     detectors = ", ".join(asked.detectors or ("the contract's default",))
@@ -153,6 +158,26 @@ def _hand(each: ByHand) -> str:
     told = each.as_json()
     one, ten = told["median_events"], told["median_events_of_ten"]
     return " / ".join("missed" if v is None else f"{v:,.0f}" for v in (one, ten))
+
+
+def _print_windows(judged: Sequence[Judged], console: Console) -> None:
+    libraries = list(dict.fromkeys(each.library for each in judged))
+    table = Table(title="Windows as long as driftline's median delay, judged with defaults")
+    table.add_column("change in 1 column", no_wrap=True)
+    table.add_column("events", justify="right")
+    for library in libraries:
+        table.add_column(f"{library}: found", justify="right")
+        table.add_column("false a model-month", justify="right")
+    for name in dict.fromkeys(each.change for each in judged):
+        own = {each.library: each for each in judged if each.change == name}
+        cells = [
+            cell
+            for library in libraries
+            for cell in (f"{own[library].seen:.0%}", f"{own[library].false_a_month:,.0f}")
+        ]
+        window = next(iter(own.values())).window
+        table.add_row(CHANGES[name].about, f"{window:,}", *cells)
+    console.print(table)
 
 
 def _events(value: float) -> str:
