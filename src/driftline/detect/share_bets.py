@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 MEMORY_ROWS = 20_000.0
 """Rows over which a gain is averaged at most."""
+FARTHEST = 80.0
+"""Logarithm of what one block can win or lose."""
+_SLOPES = SLOPES[:, None]
 _MEAN_ABSOLUTE = (2 / math.pi) ** 0.5
 
 
@@ -34,7 +37,7 @@ class ShareBets:
     Attributes
     ----------
     held
-        The statistic, float32 of shape (contrasts, slopes).
+        The statistic, float32 of shape (slopes, contrasts).
     start
         When the change began, microseconds: the mean over all starts, weighted by their evidence
         (Shiryaev 1963, with a flat prior). float64 of shape (contrasts,).
@@ -67,12 +70,13 @@ class ShareBets:
         weight: Floats,
         arl: float,
     ) -> None:
-        self._level, self._spread, self._rho, self._bias = level, spread, rho, bias
-        self._price = price + np.abs(SLOPES) * (SLACK * slack / spread)[:, None]
-        self.weight = weight[:, None] / (SLOPES.size * arl)
+        self._level, self._spread, self._rho = level, spread, rho
+        self._bias = bias / spread
+        self._price = price.T + np.abs(_SLOPES) * (SLACK * slack / spread)
+        self.weight = weight / (SLOPES.size * arl)
         goal = -np.log(np.maximum(self.weight, 1e-30))
         self._ceiling = np.exp(np.minimum(goal + CEILING, 80.0))
-        self.held = np.zeros((level.size, SLOPES.size), dtype=np.float32)
+        self.held = np.zeros((SLOPES.size, level.size), dtype=np.float32)
         self.start = np.zeros(level.size)
         self.gain, self.rows = np.zeros((2, level.size), dtype=np.float32)
         self.usual = np.zeros(1)
@@ -86,33 +90,33 @@ class ShareBets:
         -------
         Sum of m · u and m of this block, both 0 where nothing could be told.
         """
-        told = rows > 0
-        most = float(rows.max())
-        self.usual += (USUAL if self.usual[0] else 1.0) * (most - self.usual)
-        m = np.where(told, np.maximum(rows - 3, 1.0), 0.0)
-        u = (level - self._level - self._bias / np.maximum(m, 1.0)) / self._spread
-        gained = m * np.where(told, u, 0.0)
-        worth = 1 / (1 + np.maximum(rows - 1, 0.0) * self._rho)
-        ratio = (gained[:, None] * SLOPES - m[:, None] * self._price) * worth[:, None]
-        paid = np.exp(np.clip(ratio, -80.0, 80.0))
+        self.usual += (USUAL if self.usual[0] else 1.0) * (rows.max() - self.usual)
+        # Means and variances are estimated too: a block is worth three rows less.
+        m = np.maximum(rows - 3, 0.0)
+        told = m > 0
+        gained = (m * (level - self._level) / self._spread - self._bias) * told
+        ratio = (_SLOPES * gained - self._price * m) / (1 + (rows - 1) * self._rho)
+        np.maximum(ratio, -FARTHEST, out=ratio)
+        np.minimum(ratio, FARTHEST, out=ratio)
+        paid = np.exp(ratio, out=ratio)
+        held = paid * (self.held + 1.0)
+        new = paid.sum(axis=0) / held.sum(axis=0)
+        np.minimum(held, self._ceiling, out=held)
+        now = {"gain": gained, "rows": m, "start": start * new}
         betting = told & ~blocked
-        grown = (self.held + 1.0) * paid
-        new = paid.sum(axis=1) / np.maximum(grown.sum(axis=1), 1e-300)
-        held = np.minimum(grown, self._ceiling)
-        np.copyto(self.held, held, where=betting[:, None], casting="same_kind")
-        old = 1 - new
-        for name, now in (("gain", gained), ("rows", m)):
+        for name, added in now.items():
             kept = getattr(self, name)
-            np.copyto(kept, kept * old + now, where=betting, casting="same_kind")
-        np.copyto(self.start, self.start * old + start * new, where=betting)
-        fade = np.minimum(MEMORY_ROWS / np.maximum(self.rows, 1.0), 1.0).astype(np.float32)
-        self.gain *= fade
-        self.rows *= fade
+            np.copyto(kept, kept * (1 - new) + added, where=betting, casting="same_kind")
+        np.copyto(self.held, held, where=betting, casting="same_kind")
+        if self.rows.max() > MEMORY_ROWS:
+            fade = np.minimum(MEMORY_ROWS / np.maximum(self.rows, 1.0), 1.0).astype(np.float32)
+            self.gain *= fade
+            self.rows *= fade
         return gained, m
 
     def parts(self) -> Floats:
         """Return each contrast's part of the alarm: it rings where they add up to 1."""
-        return np.asarray((self.held * self.weight).sum(axis=1))
+        return np.asarray(self.held.sum(axis=0, dtype=np.float64) * self.weight)
 
     def gained(self, contrasts: Contrasts) -> tuple[Floats, Floats]:
         """Return `gain` and `rows` of some contrasts."""
@@ -132,7 +136,7 @@ class ShareBets:
     def forget(self, which: npt.NDArray[np.bool_]) -> None:
         """Set the bets on some contrasts back to nothing."""
         for name in _OF_CONTRASTS:
-            getattr(self, name)[which] = 0
+            getattr(self, name)[..., which] = 0
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as JSON values and bytes."""

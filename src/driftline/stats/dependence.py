@@ -157,7 +157,7 @@ def measure_dependence(scoring: Scoring, scored: Floats, slot: Integers | None) 
     The components are those of every third block, and their shares are measured on the others: on
     the rows that they were fitted to they would explain more than they ever will again.
 
-    Cost: O(n · pairs); measured 0.2 s for 5,000 rows of 20 columns, 3 s for 20,000 of 64.
+    Cost: O(n · pairs); measured for 5,000 rows: 0.1 s of 20 columns, 1 s of 60, 4 s of 100.
     """
     order, starts = _blocks(scored.shape[1], slot)
     blocks = _measure(scoring, scored[:, order], starts)
