@@ -281,7 +281,7 @@ MOVES = {"x": (1_000, 2_600), "y": (1_300,)}
 
 
 @cache
-def traffic(seconds: int = 3_600) -> list[Record]:
+def traffic(seconds: int = 3_600, y_until: int = 10**6) -> list[Record]:
     rng = random.Random(7)
     out = []
     for second in range(seconds):
@@ -298,6 +298,8 @@ def traffic(seconds: int = 3_600) -> list[Record]:
                     "c": rng.choice("uv"),
                 },
             }
+            if second >= y_until:
+                del event["features"]["y"]
             out.append(Record(len(out), (START + second) * 1000, orjson.dumps(event)))
     return out
 
@@ -329,10 +331,15 @@ class Life:
         self.number = 0
 
     def run(
-        self, told: list[Record], ahead: int = 0, restart_every: int = 10**9, batch: int = 100
+        self,
+        told: list[Record],
+        ahead: int = 0,
+        restart_every: int = 10**9,
+        batch: int = 100,
+        **given: int,
     ) -> Life:
         waiting: list[bytes] = []
-        records, at = traffic(), 0
+        records, at = traffic(**given), 0
         for begin in range(0, len(records), batch):
             part = records[begin : begin + batch]
             now = part[-1].timestamp
@@ -441,6 +448,16 @@ def test_a_retrained_model_has_a_new_normal_altogether():
     assert [f for f, _ in opened] == ["x", "y", "x"]
     assert not [f for state, f, at, _ in made.alerts if state == "updated" and at > 1_800]
     assert orjson.loads(made.out["references"][1])["version"] == "2"
+
+
+def test_a_feature_that_the_new_model_does_without_is_not_missed():
+    told = people((1_800, {"kind": "deployed"}))
+    made = Life(contract()).run(told, y_until=1_810)
+    assert not [
+        at for state, f, at, _ in made.alerts if f == "y" and at > 1_900 and state != "resolved"
+    ]
+    without = Life(contract()).run([], y_until=1_810)
+    assert [at for state, f, at, _ in without.alerts if f == "y" and 1_810 < at < 1_900]
 
 
 def test_while_rows_are_collected_only_the_accepted_is_muted():

@@ -5,7 +5,8 @@ crossed its threshold, with the size of the change and where it began, and later
 away. `evidence`, the default, bets on many kinds of change of every column at once; river's
 detectors step on sampled values; `schema` counts what is certain. They are built from a contract by
 `build`, and share its budget of false pages. `Liveness` judges silence
-and volume, `Unread` the share of dead letters; neither needs a reference.
+and volume, `Unread` the share of dead letters; neither needs a reference. A `Drill` is a shadow of
+the detectors that sees a planted shift, to prove that they ring.
 """
 
 from __future__ import annotations

@@ -201,6 +201,7 @@ class Model:
             self._reference = reference
             self._detectors = build(self._contract, reference)
             self._renewal.on_reference(reference)
+            self._number = 0
         overall.sample.sort()
         slot = Slot(start, end, self._number, overall, reference, self._contract)
         drilled = None

@@ -120,11 +120,11 @@ class Successor:
         values, ts = np.concatenate(self._values), np.concatenate(self._ts)
         known: dict[str, Column] = {}
         for i, column in enumerate(self._old.columns):
-            told = values[np.isfinite(values[:, i]), i]
+            told = values[~np.isinf(values[:, i]), i]
             if not self.accepts(column.name) or not told.size:
                 known[column.name] = column
-            elif not column.numeric:
-                known[column.name] = _relevelled(column, values[~np.isinf(values[:, i]), i])
+            elif not column.numeric or np.isnan(told).all():
+                known[column.name] = _recounted(column, told)
         found = Reference.build(
             self._old.model,
             {c.name: _told(c, values[:, i]) for i, c in enumerate(self._old.columns)},
@@ -200,11 +200,12 @@ def _told(column: Column, values: npt.NDArray[np.float64]) -> Sequence[Any]:
     ]
 
 
-def _relevelled(column: Column, values: npt.NDArray[np.float64]) -> Column:
-    """Return a column of levels with the counts of other values, the levels as they were."""
+def _recounted(column: Column, values: npt.NDArray[np.float64]) -> Column:
+    """Return a column with the counts of other values, its bins (levels) as they were."""
     counts = np.bincount(codes_of(column, values), minlength=column.counts.size)
     unseen, present = int(counts[-2]), int(counts[:-1].sum())
-    if column.kind == "boolean" or column.open or unseen < ENOUGH_UNSEEN * present:
+    levels = column.kind == "categorical" and not column.open
+    if not levels or not present or unseen < ENOUGH_UNSEEN * present:
         return replace(column, counts=counts)
     # What was never met before is normal now, by whatever names: a bin takes it all.
     widened = np.concatenate([counts[:-1], [0], counts[-1:]])
