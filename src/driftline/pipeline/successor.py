@@ -188,16 +188,14 @@ class Successor:
 
 def _told(column: Column, values: npt.NDArray[np.float64]) -> Sequence[Any]:
     """Return a column of held values as a reference is built from: NaN is missing, inf is none."""
-    if column.numeric:
-        names: dict[float, Any] = {}
-    elif column.kind == "boolean":
-        names = {0.0: False, 1.0: True}
-    else:
-        names = {float(code): level for code, level in enumerate([*column.categories, OTHER])}
-    return [
-        ABSENT if value == np.inf else None if value != value else names.get(value, value)  # noqa: PLR0124 - NaN
-        for value in values.tolist()
-    ]
+    out: list[Any] = values.tolist()
+    if not column.numeric:
+        levels = [False, True] if column.kind == "boolean" else [*column.categories, OTHER]
+        there = np.isfinite(values).tolist()
+        out = [levels[int(v)] if told else v for v, told in zip(out, there, strict=True)]
+    for row in np.flatnonzero(~np.isfinite(values)).tolist():
+        out[row] = None if np.isnan(values[row]) else ABSENT
+    return out
 
 
 def _recounted(column: Column, values: npt.NDArray[np.float64]) -> Column:
