@@ -124,6 +124,18 @@ def test_a_column_that_goes_its_own_way_is_what_the_finding_is_about() -> None:
     assert all(pair["pair"][0] == "f07" for pair in finding.evidence["pairs"])
 
 
+def test_no_pair_is_told_twice_while_it_is_open() -> None:
+    reference = reference_of(factor)
+    rng = np.random.default_rng(2)
+    x = np.concatenate([factor(rng, 2000), factor(rng, 4000)])
+    x[2000:, 6:] = factor(rng, 4000)[:, 6:]
+    found = raised(Correlation(reference, CONTRACT, MONTH), reference, x)
+    told = [tuple(sorted(p["pair"])) for finding in found for p in finding.evidence["pairs"]]
+    assert len(told) == len(set(told))
+    assert len({finding.feature for finding in found}) == len(found)
+    assert {finding.change_point for finding in found} <= {19 * SLOT, 20 * SLOT, 21 * SLOT}
+
+
 def test_components_see_what_is_spread_thin() -> None:
     """Each correlation falls by .08, less than any pair's tolerance."""
     reference = reference_of(factor)
@@ -135,6 +147,16 @@ def test_components_see_what_is_spread_thin() -> None:
     assert finding.evidence["direction"] == "up"
     assert finding.evidence["current"] > finding.evidence["reference"] + 0.03
     assert len(finding.evidence["contributors"]) == 5
+
+
+def test_components_name_the_features_that_turned() -> None:
+    reference = reference_of(factor)
+    rng = np.random.default_rng(2)
+    x = factor(rng, 6000)
+    x[3000:, 8:] = rng.standard_normal((3000, 4))
+    (finding,) = raised(Joint(reference, MONTH), reference, x)
+    first = [one["feature"] for one in finding.evidence["contributors"][:4]]
+    assert sorted(first) == ["f08", "f09", "f10", "f11"]
 
 
 @pytest.mark.parametrize(

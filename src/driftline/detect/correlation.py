@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.detect.betting import Floats
     from driftline.detect.share_blocks import Block
+    from driftline.detect.share_watch import Opened
     from driftline.detect.shares import Contrasts
     from driftline.stats import Reference
 
@@ -28,8 +29,9 @@ class Correlation(ShareDetector):
     """Watches the correlation of every pair of numeric or boolean features.
 
     A finding names the pairs that changed; it is about the feature in which most of the evidence
-    meets. That feature rests in all its pairs until the finding is cleared. See `ShareDetector` for
-    what is a change and for the parameters; pairs are weighted by the product of importances.
+    meets. The pairs named and all others of that feature rest until it is cleared. See
+    `ShareDetector` for what is a change and for the parameters; pairs are weighted by the product
+    of importances.
     """
 
     name = "correlation"
@@ -57,8 +59,9 @@ class Correlation(ShareDetector):
     def _take(self, block: Block) -> Floats:
         return block.rows
 
-    def _about(self, leads: list[int]) -> npt.NDArray[np.bool_]:
-        found = np.isin(self._scoring.first, leads) | np.isin(self._scoring.second, leads)
+    def _covered(self, opened: Opened) -> npt.NDArray[np.bool_]:
+        found = (self._scoring.first == opened.lead) | (self._scoring.second == opened.lead)
+        found[opened.contrasts] = True
         return np.asarray(found)
 
     def _lead(self, named: Contrasts, parts: Floats) -> int:

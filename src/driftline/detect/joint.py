@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
     from driftline.detect.betting import Floats
     from driftline.detect.share_blocks import Block
+    from driftline.detect.share_watch import Opened
     from driftline.detect.shares import Contrasts
     from driftline.stats import Reference
 
 TOLERANCE = 0.05
-MEMORY_ROWS = 1_000.0
-"""Rows over which the changes of single pairs are averaged, to name those that contribute."""
 MAX_TOLD = 5
 
 
@@ -52,12 +51,13 @@ class Joint(ShareDetector):
         return self._inside(r)
 
     def _take(self, block: Block) -> Floats:
-        part = block.rows / (block.rows + MEMORY_ROWS)
+        # How each pair has changed since what the bets believe to be the start.
+        part = block.rows / np.maximum(block.rows + self._bets.rows.max(), 1.0)
         self._moved += (part * (block.r - self._r - self._moved)).astype(np.float32)
         return np.full(self._share.size, block.rows.mean())
 
-    def _about(self, leads: list[int]) -> npt.NDArray[np.bool_]:
-        return np.full(self._resting.size, bool(leads))
+    def _covered(self, opened: Opened) -> npt.NDArray[np.bool_]:  # noqa: ARG002
+        return np.ones(self._share.size, dtype=np.bool_)
 
     def _lead(self, named: Contrasts, parts: Floats) -> int:  # noqa: ARG002
         return MODEL

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from driftline.detect.betting import Floats
     from driftline.detect.protocol import Slot
     from driftline.detect.share_blocks import Block
+    from driftline.detect.share_watch import Opened
     from driftline.stats import Reference
 
     Contrasts = npt.NDArray[np.int64]
@@ -122,8 +123,8 @@ class ShareDetector(ABC):
         """Take note of a block; return the rows that tell each contrast."""
 
     @abstractmethod
-    def _about(self, leads: list[int]) -> npt.NDArray[np.bool_]:
-        """Return which bets rest while there are findings about these columns."""
+    def _covered(self, opened: Opened) -> npt.NDArray[np.bool_]:
+        """Return which bets rest while a finding is open."""
 
     @abstractmethod
     def _lead(self, named: Contrasts, parts: Floats) -> int:
@@ -173,7 +174,10 @@ class ShareDetector(ABC):
             reference_events=self._reference.events,
         )
         log_e = plain(self._log_arl + math.log(float(parts.sum())))
-        finding = self._finding(slot, "raised", int(bets.start[named[0]]), told, log_e)
+        # A mean over starts of slots: the nearest of them.
+        length = slot.end - slot.start
+        start = round(float(bets.start[named[0]]) / length) * length
+        finding = self._finding(slot, "raised", start, told, log_e)
         noise = self._noise(named, np.ones(named.size))
         self._watch.raised(lead, named, self._net(named, gain, rows), noise)
         self._rest()
@@ -181,7 +185,9 @@ class ShareDetector(ABC):
         return [finding]
 
     def _rest(self) -> None:
-        self._resting = self._about([one.lead for one in self._watch.open])
+        self._resting = np.zeros_like(self._resting)
+        for one in self._watch.open:
+            self._resting |= self._covered(one)
 
     def _finding(
         self,
