@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from tests.integration._live import LOAD_S, Live, alerts_of, holds_together
+from tests.integration._live import LOAD_S, Live, alerts_of, holds_together, run
 from tests.integration._traffic import CONTRACTS, PARTITIONS, recorded, write_contracts
 
 from driftline.contract import load
@@ -46,6 +46,16 @@ def check_times(drills: list[dict[str, Any]], path: Path) -> None:
         assert each["events"] <= 1.5 * late + rows, each
 
 
+def drilled_by_hand(live: Live, path: Path) -> None:
+    """Hold a drill over the topic itself, from its third minute on."""
+    source = f"kafka://{live.bootstrap}/{live.inputs['predictions']}"
+    options = ["--feature", "income", "--shift", "mean:-1sd", "--at", "2026-03-02T00:03:00Z"]
+    said = run("drill", source, "--contract", str(path), *options, "--json")
+    (drilled,) = orjson.loads(said)["drills"]
+    assert drilled["rang"]
+    assert drilled["planted_at"] == "2026-03-02T00:03:00Z"
+
+
 @pytest.mark.timeout(240)
 def test_a_drill_rings_on_live_traffic(broker: Broker, topic_prefix: str, tmp_path: Path) -> None:
     contracts = write_contracts(tmp_path)
@@ -71,6 +81,7 @@ def test_a_drill_rings_on_live_traffic(broker: Broker, topic_prefix: str, tmp_pa
         assert len(drills) >= 6
         assert {event["type"] for event in drills} == {"driftline.feedback.drill_rang"}, data
         check_times([each for each in data if each["model"] == "credit-risk"], contracts[0])
+        drilled_by_hand(live, contracts[0])
         # What was only planted woke nobody: the alerts are those of the traffic itself.
         assert "drill" not in {alert["kind"] for alert in alerts_of(exported)}
 
