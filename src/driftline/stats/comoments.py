@@ -73,6 +73,11 @@ class Scoring:
         """Zeroth, first and second powers of `table`, shape (3, d, widest bins)."""
         return np.stack([np.ones_like(self.table), self.table, self.table**2])
 
+    @cached_property
+    def upper(self) -> Integers:
+        """Where each pair lies in a flat matrix of shape (d, d)."""
+        return np.asarray(self.first * self.columns.size + self.second)
+
     @property
     def pairs(self) -> int:
         """Number of pairs: d (d - 1) / 2."""
@@ -155,20 +160,24 @@ class Comoments:
         """Return co-moments of no rows."""
         return cls(*np.zeros((2, scoring.pairs), dtype=np.int64))
 
-    def add(self, scored: Floats, scoring: Scoring) -> None:
-        """Add rows; `scored` has shape (d, n), NaN where there is no score.
+    def add(self, scored: Floats, scoring: Scoring, *, complete: bool = False) -> None:
+        """Add rows.
 
-        Cost: one matrix product, two where something is missing.
+        Parameters
+        ----------
+        scored
+            Their scores, shape (d, n), NaN where there is none.
+        complete
+            True where it is known that there is no NaN. One matrix product is enough then.
         """
-        at = scoring.first, scoring.second
-        there = ~np.isnan(scored)
-        if there.all():
+        if complete:
             self.rows += scored.shape[1]
         else:
-            both = there.astype(np.float64)
-            self.rows += _product(both)[at].astype(np.int64)
+            there = ~np.isnan(scored)
+            both = _product(there.astype(np.float64)).take(scoring.upper)
+            self.rows += both.astype(np.int64)
             scored = np.where(there, scored, 0.0)
-        self.products += _product(scored)[at].astype(np.int64)
+        self.products += _product(scored).take(scoring.upper).astype(np.int64)
 
     def merge(self, other: Comoments) -> None:
         """Add the rows of others."""

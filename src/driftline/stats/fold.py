@@ -27,7 +27,7 @@ class Folded:
     """A frame's rows, binned and summed by group; group g holds ``order[starts[g]:ends[g]]``.
 
     ``scored`` are the scores that co-moments are made of, shape (d, m), in that order too; None
-    where the reference compares no columns.
+    where the reference compares no columns. ``complete`` says that none is missing.
     """
 
     frame: Frame
@@ -43,6 +43,7 @@ class Folded:
     values: npt.NDArray[np.float64]
     key: npt.NDArray[np.uint64]
     scored: npt.NDArray[np.float64] | None
+    complete: bool
 
     def add_to(self, pane: Pane, group: int) -> None:
         """Add one group's rows to a pane of the same reference."""
@@ -56,7 +57,7 @@ class Folded:
         scoring = pane.reference.scoring if pane.reference else None
         if scoring is not None and pane.comoments is not None and self.scored is not None:
             own = self.scored[:, self.starts[group] : self.ends[group]]
-            pane.comoments.add(own, scoring)
+            pane.comoments.add(own, scoring, complete=self.complete)
         pane.featured += rows.size if frame.featured is None else int(frame.featured[rows].sum())
         for name, carried in self.extra.items():
             count = int(carried[rows].sum())
@@ -120,7 +121,8 @@ def fold(
     if not whole:
         codes = codes[:, order]
     scoring = reference.scoring
-    scored = None if scoring is None else scoring.scores[codes[scoring.columns]]
+    # Taken by clipped positions: they are all inside, and numpy need not look twice.
+    scored = None if scoring is None else scoring.scores.take(codes[scoring.columns], mode="clip")
     flat = codes + group * (width + 1)
     counts = np.bincount(flat.ravel(), minlength=groups * (width + 1))
     numbers = values[:, reference.numeric]
@@ -144,6 +146,7 @@ def fold(
         values=values,
         key=row_keys(source, frame.offset, frame.index),
         scored=scored,
+        complete=scored is not None and not np.isnan(scored).any(),
     )
 
 
