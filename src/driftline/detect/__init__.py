@@ -2,19 +2,22 @@
 
 A *detector* is shown a model's merged pane once a slot and answers with *findings*: evidence that
 crossed its threshold, with the size of the change and where it began, and later that it has gone
-away. `evidence`, the default, bets on many kinds of change of every column at once; river's
-detectors step on sampled values; `schema` counts what is certain. They are built from a contract by
-`build`, and share its budget of false pages. `Liveness` judges silence
-and volume, `Unread` the share of dead letters; neither needs a reference. A `Drill` is a shadow of
-the detectors that sees a planted shift, to prove that they ring.
+away. `evidence`, the default, bets on many kinds of change of every column at once; `correlation`
+and `joint` watch how columns move together; river's detectors step on sampled values; `schema`
+counts what is certain. They are built from a contract by `build`, and share its budget of false
+pages. `Liveness` judges silence and volume, `Unread` the share of dead letters; neither needs a
+reference. A `Drill` is a shadow of the detectors that sees a planted shift, to prove that they
+ring.
 """
 
 from __future__ import annotations
 
 from driftline.detect.budget import budget_slots, split
+from driftline.detect.correlation import Correlation
 from driftline.detect.drill import Drill, Outcome
 from driftline.detect.errors import ParameterError, StateError
 from driftline.detect.evidence import Evidence
+from driftline.detect.joint import Joint
 from driftline.detect.law import Tolerances
 from driftline.detect.liveness import Liveness
 from driftline.detect.planting import makes_sense
@@ -29,11 +32,13 @@ __all__ = [
     "CERTAIN",
     "RIVER",
     "STATISTICAL",
+    "Correlation",
     "Detector",
     "Drill",
     "Evidence",
     "Finding",
     "FindingKind",
+    "Joint",
     "Liveness",
     "Outcome",
     "ParameterError",
