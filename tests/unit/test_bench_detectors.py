@@ -176,7 +176,10 @@ def test_the_promise_is_the_contracts() -> None:
 def test_streams_cover_what_was_asked_for() -> None:
     streams = plan(("normal", "weekly"), 40_000, 10, 3, None)
     assert [s.number for s in streams if s.law == "weekly"] == [0, 1]
-    assert sum(s.slots for s in streams if s.law == "normal") == 40_000
+    assert [s.number for s in streams if s.law == "normal"] == [0, 1, 2, 3, 4]
+    for name in ("normal", "weekly"):
+        assert sum(s.slots for s in streams if s.law == name) == 40_000
+    assert len(plan(("rows500",), 40_000, 10, 3, None)) == 10
 
 
 def outcome(pages: int, slots: int = 4_000) -> Outcome:

@@ -189,6 +189,8 @@ def test_false_detections_are_told_for_a_model_month(monkeypatch: pytest.MonkeyP
     assert row["false_a_model_month"] == pytest.approx(alone.false / 20_000 * 432_000_000)
     assert (row["median_events"], row["missed"]) == (7, 0.5)
     assert (row["median_events_of_ten"], row["missed_of_ten"]) == (None, 1)
+    # None in 2 million values says no more than "below 648 a month" of 432 million.
+    assert by_hand.ByHand("adwin", "mean1", (1,), (1,), 0, 2_000_000).false_below == 648
 
 
 def test_only_changes_of_single_numbers_are_tried_by_hand() -> None:

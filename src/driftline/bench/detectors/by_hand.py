@@ -74,7 +74,7 @@ class Tried(NamedTuple):
     """Events to the first detection after the change, run by run, None where missed.
 
     For one changed column, and for the first of ten. Of a task without a change: detections in
-    `events` stationary events.
+    `events` stationary values of one column.
     """
 
     task: Task
@@ -143,7 +143,18 @@ class ByHand:
     change: str
     one: tuple[int | None, ...]
     ten: tuple[int | None, ...]
-    false_a_month: float
+    false: int
+    events: int
+
+    @property
+    def false_a_month(self) -> float:
+        """False detections in a model-month of 100 columns."""
+        return self.false / self.events * MONTH * COLUMNS
+
+    @property
+    def false_below(self) -> float:
+        """What the rate may be, with 95 %, where none was seen (the rule of three)."""
+        return 3 / self.events * MONTH * COLUMNS
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -155,19 +166,20 @@ class ByHand:
             "missed": round(sum(d is None for d in self.one) / len(self.one), 4),
             "median_events_of_ten": _median(self.ten),
             "missed_of_ten": round(sum(d is None for d in self.ten) / len(self.ten), 4),
+            "false": self.false,
+            "false_of_events": self.events,
             "false_a_model_month": round(self.false_a_month, 1),
         }
 
 
 def summarise(tried: Sequence[Tried]) -> list[ByHand]:
-    """Put tasks together by method; false detections are those of a model of 100 columns."""
-    rates = {
-        t.task.method: t.false / t.events * MONTH * COLUMNS for t in tried if t.task.change is None
-    }
+    """Put tasks together: each change with what its method does on stationary values."""
+    alone = {t.task.method: t for t in tried if t.task.change is None}
     return [
-        ByHand(t.task.method, t.task.change, t.one, t.ten, rates.get(t.task.method, math.nan))
+        ByHand(t.task.method, t.task.change, t.one, t.ten, own.false, own.events)
         for t in tried
         if t.task.change is not None
+        for own in [alone[t.task.method]]
     ]
 
 

@@ -143,7 +143,7 @@ def _legend(panel: _Panel, hand: Sequence[ByHand]) -> None:
         panel.parts.append(_dot(x, y + 6, color, name))
         panel.parts.append(_text(x + 9, y + 10, name))
         x += 30 + 6 * len(name)
-    told_of = "hollow: false more often than once a model-month"
+    told_of = "hollow: seen to be false more often than once a model-month"
     panel.parts.append(_text(16, y + 26, told_of, color=QUIET))
     panel.row("")
 

@@ -34,11 +34,14 @@ JUDGED = ("mean0.25", "mean0.5", "mean1", "mean2", "variance1.5", "variance2", "
 LIBRARIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     # 0.7.23 asks for any pandas and cannot be imported with 3.
     "Evidently": ("evidently_windows", ("evidently==0.7.23", "pandas<3")),
-    "NannyML": ("nannyml_windows", ("nannyml==0.13.1",)),
+    # 0.13.1 imports statsmodels and does not ask for it.
+    "NannyML": ("nannyml_windows", ("nannyml==0.13.1", "statsmodels")),
 }
 TEN = 10
 ROWS = 20_000
 TIMEOUT_S = 900.0
+QUIET = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}
+"""Neither is to report home that it was measured."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class Judged:
     def false_a_month(self) -> float:
         """False findings in a model-month: 100 columns, 100 events a minute."""
         return self.false * COLUMNS * MONTH / self.window
+
+    @property
+    def false_below(self) -> float:
+        """What that may be, with 95 %, where none was seen (the rule of three)."""
+        return 3 / (self.windows * (TEN - 1)) * COLUMNS * MONTH / self.window
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values."""
@@ -106,7 +114,7 @@ def judge(
             try:
                 python = interpreter(program, requirements, notify)
                 command = [str(python), "-E", "-s", str(PEERS / f"{program}.py"), folder]
-                for said in follow(command, timeout_s=TIMEOUT_S):
+                for said in follow(command, timeout_s=TIMEOUT_S, env=QUIET):
                     notify(f"{library}: {said['change']}")
                     found.append(_read(library, said))
             except (Unavailable, BenchError) as reason:
