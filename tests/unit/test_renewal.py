@@ -159,7 +159,7 @@ def small(**more: Any) -> Contract:
 
 def test_only_what_was_accepted_is_built_anew(old):
     successor = Successor(old, small())
-    successor.accept(Accepted("drift_accepted", "x", None), 0)
+    successor.accept({"x"}, 0)
     held(successor, old, 39, shift=3.0)
     assert successor.build() is None, "too few rows"
     held(successor, old, 1, shift=3.0)
@@ -174,7 +174,7 @@ def test_only_what_was_accepted_is_built_anew(old):
 
 def test_levels_nobody_had_met_share_a_bin_and_the_others_keep_theirs(old):
     successor = Successor(old, small())
-    successor.accept(Accepted("retrained", None, "2"), 0)
+    successor.accept(None, 0, "2")
     held(successor, old, 40)
     found = successor.build()
     assert found is not None
@@ -191,7 +191,7 @@ def test_a_short_stretch_does_not_make_the_feature_calm(old):
     restless = replace(old, rho=np.full(4, 0.2), tau=np.full(4, 5.0))
     few, many = Successor(restless, small()), Successor(restless, small())
     for successor, slots, rows in ((few, 40, 50), (many, 400, 5)):
-        successor.accept(Accepted("retrained", None, None), 0)
+        successor.accept(None, 0)
         held(successor, restless, slots, rows)
     found = few.build()
     assert found is not None
@@ -211,7 +211,7 @@ def test_a_seasonal_feature_is_collected_over_as_many_days_as_make_a_season():
     assert daily.season
     contract = Contract(model="m", slot=600 * SECOND, reference=ReferencePlan(events=500))
     successor = Successor(daily, contract)
-    successor.accept(Accepted("retrained", None, None), 0)
+    successor.accept(None, 0)
     built = []
     for number in range(4 * 144):
         start = number * 600 * SECOND
@@ -234,7 +234,7 @@ def test_a_seasonal_feature_is_collected_over_as_many_days_as_make_a_season():
 
 def test_what_is_collected_survives_a_restart(old):
     one = Successor(old, small())
-    one.accept(Accepted("drift_accepted", "x", None), 0)
+    one.accept({"x"}, 0)
     held(one, old, 20)
     other = Successor(old, small())
     other.restore(one.snapshot())
@@ -281,7 +281,7 @@ MOVES = {"x": (1_000, 2_600), "y": (1_300,)}
 
 
 @cache
-def traffic(seconds: int = 3_600, y_until: int = 10**6) -> list[Record]:
+def traffic(seconds: int = 3_600, y_until: int = 10**6, *, together: bool = False) -> list[Record]:
     rng = random.Random(7)
     out = []
     for second in range(seconds):
@@ -298,6 +298,9 @@ def traffic(seconds: int = 3_600, y_until: int = 10**6) -> list[Record]:
                     "c": rng.choice("uv"),
                 },
             }
+            if together:
+                event["features"]["y"] = rng.gauss(3.0 * (second >= 1_000), 1)
+                event["prediction"] = rng.random() + (second >= 1_000)
             if second >= y_until:
                 del event["features"]["y"]
             out.append(Record(len(out), (START + second) * 1000, orjson.dumps(event)))
@@ -336,7 +339,7 @@ class Life:
         ahead: int = 0,
         restart_every: int = 10**9,
         batch: int = 100,
-        **given: int,
+        **given: Any,
     ) -> Life:
         waiting: list[bytes] = []
         records, at = traffic(**given), 0
@@ -439,6 +442,15 @@ def test_how_the_records_were_cut_makes_no_difference(accepted_x, batch):
 def test_a_restart_at_any_message_makes_no_difference(accepted_x):
     made = Life(contract()).run(ACCEPT_X, restart_every=5, ahead=20)
     assert made.out == accepted_x.out
+
+
+def test_who_accepts_a_feature_accepts_what_moved_with_it():
+    """One cause, one incident; and predictions move because inputs do."""
+    made = Life(contract()).run(ACCEPT_X, together=True)
+    opened = [(f, at) for state, f, at, _ in made.alerts if state == "opened"]
+    assert [f for f, at in opened if at < 1_100] == ["x"]
+    assert not [f for _, f, at, reason in made.alerts if reason == "it came back"]
+    assert {f for f, at in opened if at > 2_200} <= {"x"}
 
 
 def test_a_retrained_model_has_a_new_normal_altogether():

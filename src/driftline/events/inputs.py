@@ -138,7 +138,10 @@ class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
     feature: (
         Annotated[
             FeatureName,
-            Meta(description="Of drift_accepted: what is normal now; everything where absent."),
+            Meta(
+                description="Of drift_accepted: what is normal now, with all that its incident holds; "
+                "everything where absent."
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -68,6 +68,10 @@ class Incidents:
         members = (member for incident in self._open for member in incident.members)
         return {m.feature for m in members if m.feature is not None and m.kind != "drill"}
 
+    def beside(self, feature: str) -> set[str]:
+        """Return the columns of the open incidents that a feature is part of."""
+        return {name for i in self._open if feature in i.features for name in i.features}
+
     def replaced(self, at: int) -> None:
         """Take note that another model is at work from `at` (event time, microseconds) on."""
         self._feedback.replaced(at)

@@ -221,7 +221,8 @@ class Model:
 
     def _accept(self, notes: set[str], end: int) -> None:
         """Let the reference move on after what a slot has told."""
-        for change in self._renewal.take(notes, self._reference, end):
+        beside = self._incidents.beside
+        for change in self._renewal.take(notes, self._reference, end, beside):
             if change.what in REPLACED:
                 self._incidents.replaced(end)
             if self._reference is None and change.feature is None:

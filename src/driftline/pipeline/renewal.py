@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.pipeline.lifecycle import accepted
 from driftline.pipeline.successor import Successor
+from driftline.stats import is_prediction_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from driftline.contract import Contract
     from driftline.detect import Finding, Slot
@@ -26,6 +27,9 @@ class Renewal:
     accepted is muted, everything else pages as ever. A further event begins the collection anew,
     for all that was accepted since the reference that holds. A contract that names the version of
     its reference stays with it: there events change nothing.
+
+    Who accepts the drift of a feature accepts its cause: all columns of the open incident that the
+    feature is part of, and the predictions, which move because inputs do.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -47,7 +51,13 @@ class Renewal:
         """Keep in mind what came for a slot that has closed: it counts in the next one."""
         self._notes.update(kinds)
 
-    def take(self, notes: Iterable[str], reference: Reference | None, since: int) -> list[Accepted]:
+    def take(
+        self,
+        notes: Iterable[str],
+        reference: Reference | None,
+        since: int,
+        beside: Callable[[str], Iterable[str]],
+    ) -> list[Accepted]:
         """Take what a slot has told into account; return it.
 
         Parameters
@@ -58,6 +68,8 @@ class Renewal:
             The one that holds; None during warm-up.
         since
             End of the slot, microseconds: rows are collected from then on.
+        beside
+            Says which columns are part of the same open incidents as a feature.
         """
         changes = [c for c in map(accepted, sorted({*notes, *self._notes})) if c is not None]
         self._notes.clear()
@@ -68,7 +80,11 @@ class Renewal:
                 continue
             if self._successor is None:
                 self._successor = Successor(reference, self._contract)
-            self._successor.accept(change, since)
+            features = None
+            if change.feature is not None:
+                answers = filter(is_prediction_column, reference.index)
+                features = {change.feature, *beside(change.feature), *answers}
+            self._successor.accept(features, since, change.version)
         return changes
 
     def on_reference(self, reference: Reference) -> None:

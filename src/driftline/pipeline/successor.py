@@ -14,12 +14,11 @@ from driftline.stats.rebin import codes_of
 from driftline.stats.season import LEAST_PERIODS, Season
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
 
     from driftline.contract import Contract
-    from driftline.pipeline.lifecycle import Accepted
     from driftline.stats import Pane
 
 __all__ = ["Successor"]
@@ -77,12 +76,22 @@ class Successor:
         """Rows held."""
         return sum(ts.size for ts in self._ts)
 
-    def accept(self, change: Accepted, since: int) -> None:
-        """Collect from `since` (microseconds) on what is normal after one more change."""
-        if change.feature is None:
-            self.features, self.version = None, change.version or self.version
+    def accept(
+        self, features: Collection[str] | None, since: int, version: str | None = None
+    ) -> None:
+        """Collect from `since` (microseconds) on what is normal after one more change.
+
+        Parameters
+        ----------
+        features
+            Columns whose change was accepted; None for all, after which no column is left out.
+        version
+            Of the model from now on.
+        """
+        if features is None:
+            self.features, self.version = None, version or self.version
         elif self.features is not None:
-            self.features.add(change.feature)
+            self.features |= set(features)
         self._since, self._step = since, 1
         self._starts, self._ts, self._values = [], [], []
 
