@@ -139,8 +139,8 @@ class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
         Annotated[
             FeatureName,
             Meta(
-                description="Of drift_accepted: what is normal now, with all that its incident holds; "
-                "everything where absent."
+                description="Of drift_accepted: what is normal now, with all that its incident "
+                "holds; everything where absent."
             ),
         ]
         | UnsetType
