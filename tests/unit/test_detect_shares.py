@@ -202,6 +202,13 @@ def test_what_is_too_small_to_page_wakes_nobody_however_long() -> None:
     assert raised(Correlation(reference, CONTRACT, MONTH, tolerance=0.1), reference, x, 1000)
 
 
+def test_the_luckiest_of_many_small_changes_wakes_nobody() -> None:
+    """Every correlation rises to .08: one of them always looks like twice that for a while."""
+    reference = reference_of(iid, 20_000)
+    x = factor(np.random.default_rng(2), 40_000, 0.08**0.5)
+    assert raised(Correlation(reference, CONTRACT, MONTH), reference, x) == []
+
+
 @pytest.mark.parametrize("law", [iid, factor, ties, rare, holes])
 def test_false_alarms_keep_inside_the_promise(law: Law) -> None:
     """One in 50 slots is promised, and a tolerance that hides nothing; 800 slots, so 16 allowed."""

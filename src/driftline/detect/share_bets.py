@@ -56,6 +56,10 @@ class ShareBets:
         What counts as no change at all, in levels.
     weight
         Of each contrast, shape (contrasts,); they add up to 1.
+    arl
+        Mean blocks to a false alarm.
+    known
+        Rows of the reference.
     """
 
     def __init__(
@@ -69,9 +73,10 @@ class ShareBets:
         slack: Floats,
         weight: Floats,
         arl: float,
+        known: int,
     ) -> None:
         self._level, self._spread, self._rho = level, spread, rho
-        self._bias = bias / spread
+        self._bias, self._known = bias / spread, max(known, 1)
         self._price = price.T + np.abs(_SLOPES) * (SLACK * slack / spread)
         self.weight = weight / (SLOPES.size * arl)
         goal = -np.log(np.maximum(self.weight, 1e-30))
@@ -128,10 +133,10 @@ class ShareBets:
         return np.asarray(self._level[contrasts] + above)
 
     def noise(self, contrasts: Contrasts, rows: Floats) -> Floats:
-        """Return by how much levels of so many rows are off by chance alone, in the mean."""
+        """Return the mean distance to the reference's level that chance alone makes."""
         inflation = 1 + max(float(self.usual[0]) - 1, 0.0) * self._rho[contrasts]
-        deviation = self._spread[contrasts] * np.sqrt(inflation / np.maximum(rows, 1.0))
-        return np.asarray(_MEAN_ABSOLUTE * deviation)
+        variance = inflation * (1 / np.maximum(rows, 1.0) + 1 / self._known)
+        return np.asarray(_MEAN_ABSOLUTE * self._spread[contrasts] * np.sqrt(variance))
 
     def forget(self, which: npt.NDArray[np.bool_]) -> None:
         """Set the bets on some contrasts back to nothing."""

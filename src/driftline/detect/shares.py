@@ -100,6 +100,8 @@ class ShareDetector(ABC):
         self._unit = scale / tolerance
         # By how much a share changes with its level.
         self._slope = 2 * self._share * (1 - self._share)
+        # The luckiest of so many deviations, in mean absolute ones: what is raised was chosen.
+        self._luck = math.sqrt(2 * math.log(level.size) * math.pi / 2) if level.size > 1 else 1.0
         # In the mean a correlation of few rows is too small, and a level is no straight line.
         r = self._r = np.tanh(dependence.level[: scoring.pairs])
         lost = self._shares(r - r * (1 - r**2) / 2) - self._shares(r)
@@ -112,6 +114,7 @@ class ShareDetector(ABC):
             slack=1 / (self._unit * self._slope),
             weight=weight,
             arl=arl,
+            known=reference.events,
         )
 
     @abstractmethod
@@ -157,7 +160,9 @@ class ShareDetector(ABC):
     def _raise(self, slot: Slot, parts: Floats) -> list[Finding]:
         bets = self._bets
         likely = np.flatnonzero(parts >= parts.sum() * 1e-6)
-        kept = likely[self._net(likely, *bets.gained(likely)) >= 1]
+        gain, rows = bets.gained(likely)
+        change = (self._now(likely, gain, rows) - self._share[likely]) * self._unit
+        kept = likely[np.abs(change) - self._luck * self._noise(likely, rows) >= 1]
         if not kept.size or parts[kept].sum() < 1:
             return []  # certain, but too small to wake anyone: the evidence stands and waits
         order = kept[np.argsort(-parts[kept], kind="stable")]
