@@ -42,12 +42,13 @@ class _Panel:
             part = (value - self._low) / (self._high - self._low)
         return LABELS + part * (WIDTH - LABELS - 40)
 
-    def row(self, name: str) -> float:
-        """Begin a row; return the height of its middle."""
+    def row(self, name: str = "") -> float:
+        """Begin a row, ruled if it has a name; return the height of its middle."""
         y = self._top + TOP + self._rows * ROW
         self._rows += 1
-        self.parts.append(_text(LABELS - 12, y + 4, name, anchor="end"))
-        self.parts.append(_line(LABELS, y, WIDTH - 40, y, "#e4e4e4"))
+        if name:
+            self.parts.append(_text(LABELS - 12, y + 4, name, anchor="end"))
+            self.parts.append(_line(LABELS, y, WIDTH - 40, y, "#e4e4e4"))
         return y
 
     @property
@@ -130,7 +131,7 @@ def _delays(top: int, many: int, delays: Sequence[Delay], hand: Sequence[ByHand]
 
 
 def _legend(panel: _Panel, hand: Sequence[ByHand]) -> None:
-    y = panel.row("")
+    y = panel.row()
     told = [("driftline", OURS), ("floor", FLOOR)]
     used = {each.method for each in hand}
     told += [
@@ -145,7 +146,7 @@ def _legend(panel: _Panel, hand: Sequence[ByHand]) -> None:
         x += 30 + 6 * len(name)
     told_of = "hollow: seen to be false more often than once a model-month"
     panel.parts.append(_text(16, y + 26, told_of, color=QUIET))
-    panel.row("")
+    panel.row()
 
 
 def _by_hand(
