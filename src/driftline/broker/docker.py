@@ -140,11 +140,15 @@ class DockerBroker:
             testcontainers_config.ryuk_disabled = True
         entries = {
             "PLAINTEXT": ("PLAINTEXT", ":9092", self.bootstrap),
+            # The broker calls itself too (to verify transactions), from inside, where the address
+            # that clients use leads nowhere.
+            "INTERNAL": ("PLAINTEXT", ":9094", "localhost:9094"),
             "CONTROLLER": ("PLAINTEXT", ":9093", ""),
         }
         # The folder that the public image declares as a volume of its unprivileged user.
         folder = "/var/lib/kafka/data"
-        settings = server_properties(entries, "localhost:9093", folder, self._extra)
+        extra = {"inter.broker.listener.name": "INTERNAL", **self._extra}
+        settings = server_properties(entries, "localhost:9093", folder, extra)
         box = DockerContainer(self._image).with_bind_ports(9092, self._port)
         for name, value in as_environment(settings).items():
             box = box.with_env(name, value)
