@@ -341,7 +341,8 @@ def test_the_fingerprint_is_of_what_is_meant(tmp_path: Path) -> None:
 def test_the_canonical_form_spells_defaults_out() -> None:
     assert canonical(Contract(model="m")) == (
         '{"budget":{"false_pages":"1 per 30d"},"deadletters":{"share":0.01},'
-        '"detectors":["evidence","adwin"],"idle_after":"1m","lateness":"30s","max_ahead":"1h",'
+        '"detectors":["evidence","adwin","correlation","joint"],"idle_after":"1m",'
+        '"lateness":"30s","max_ahead":"1h",'
         '"model":"m","reference":{"events":5000,"from":"warmup"},'
         '"retrain":{"at_most_every":"7d","on":["drift","quality"]},"sample":512,'
         '"sla":{},"slot":"10s","windows":["1h"]}'

@@ -281,7 +281,13 @@ def test_what_evidence_would_judge_is_judged_without_it(normal: Reference) -> No
     plans = (DetectorPlan(name="adwin"), DetectorPlan(name="silence"))
     names = [d.name for d in build(Contract(model="m", detectors=plans), normal)]
     assert names == ["adwin", "missing", "unseen", "range", "schema"]
-    assert [d.name for d in build(Contract(model="m"), normal)] == ["evidence", "adwin", "schema"]
+    assert [d.name for d in build(Contract(model="m"), normal)] == [
+        "evidence",
+        "adwin",
+        "correlation",
+        "joint",
+        "schema",
+    ]
 
 
 def test_page_hinkley_threshold_is_siegmunds() -> None:

@@ -183,6 +183,8 @@ class Contract(Block, frozen=True, kw_only=True):
     detectors: tuple[DetectorPlan, ...] = (
         DetectorPlan(name="evidence"),
         DetectorPlan(name="adwin"),
+        DetectorPlan(name="correlation"),
+        DetectorPlan(name="joint"),
     )
     deadletter_share: float = 0.01
     """Share of undecodable events above which the producer's schema counts as broken."""

@@ -1,9 +1,11 @@
 """The budget of false pages, as mean run lengths of the detectors that may break it.
 
-The rule: what is certain (schema, silence, a promised rate) costs nothing. Of the budget,
-`evidence` takes half when it stands beside other statistical detectors, and these share the other
-half alike; a detector that stands alone takes all of it. A detector with the share s of a budget of
-one false page in A slots works with a mean time to a false alarm of A / s slots, over all features.
+The rule: what is certain (schema, silence, a promised rate, a failed drill) costs nothing. The
+statistical detectors that stand together share the budget in proportion to their `SHARES`, those of
+river sharing theirs alike; one that stands alone takes all of it. A detector with the share s of a
+budget of one false page in A slots works with a mean time to a false alarm of A / s slots, over all
+features: within it features are averaged, weighted by importance, so a hundred dull ones cost an
+important one the logarithm of a hundred.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
     from driftline.contract import Contract
 
-EVIDENCE_SHARE = 0.5
+SHARES = {"evidence": 0.6, "correlation": 0.1, "joint": 0.05}
+OTHERS = 0.25
+"""Part of the budget that all other detectors share."""
 NOTICES_FOR_A_PAGE = 10.0
 """False notices that may come for each false page, where the contract does not say."""
 LEAST_SLOTS = 10.0
@@ -50,9 +54,7 @@ def split(names: Sequence[str], slots: float) -> dict[str, float]:
     -------
     Mean run length for each name; the sum of their inverses is the inverse of `slots`.
     """
-    if not names:
-        return {}
-    if "evidence" not in names or len(names) == 1:
-        return {name: slots * len(names) for name in names}
-    rest = (1 - EVIDENCE_SHARE) / (len(names) - 1)
-    return {name: slots / (EVIDENCE_SHARE if name == "evidence" else rest) for name in names}
+    others = [name for name in names if name not in SHARES]
+    part = {name: SHARES.get(name, OTHERS / max(1, len(others))) for name in names}
+    whole = sum(part.values())
+    return {name: slots * whole / part[name] for name in names}

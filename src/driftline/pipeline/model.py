@@ -215,7 +215,7 @@ class Model:
         findings = self._renewal.unmuted(findings)
         self._renew(slot, out)
         self._number += 1
-        overall.sample = Sample.empty(0, 0)
+        overall.sample, overall.comoments = Sample.empty(0, 0), None
         self._recent.append((start, overall))
         return findings
 
