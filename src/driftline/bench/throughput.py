@@ -17,7 +17,6 @@ from driftline.bench.process import measure
 from driftline.bench.results import Round, Throughput
 from driftline.bench.traffic import RATE, Bus, write_contract
 from driftline.broker import open_broker
-from driftline.contract import Contract
 from driftline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,12 +104,9 @@ def run(
 
 def _note() -> str:
     """Say what is not alike in what is compared."""
-    contract = Contract(model="any")
-    rows = RATE * contract.slot / 1e6
     return (
-        "not alike: the peers' ADWIN steps on every value; driftline's adwin on a sample of at "
-        f"most {contract.sample:,} of the {rows:,.0f} rows of a slot (the contract's default); "
-        "its evidence detector, statistics and windows take in every value"
+        "not alike: the peers' ADWIN steps on every value; driftline's adwin on the mean of each "
+        "slot; its own detectors, statistics and windows take in every value"
     )
 
 
