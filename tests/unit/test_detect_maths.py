@@ -118,7 +118,8 @@ def at(reference: Reference, counts: Any, number: int, contract: Contract) -> Sl
 
 
 def test_evidence_keeps_its_promise_and_finds_half_a_deviation(normal: Reference) -> None:
-    contract, rng = Contract(model="m"), np.random.default_rng(4)
+    budget = Budget(false_notices=Rate(count=10, per=30 * DAY))
+    contract, rng = Contract(model="m", budget=budget), np.random.default_rng(4)
     detector = Evidence(normal, contract, 1000.0)
     quiet = draw(rng, normal, 0.0, 2000)
     for number_ in range(2000):

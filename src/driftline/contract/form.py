@@ -63,7 +63,7 @@ BUDGET: Final = BlockOf(
         Field(
             "false_notices",
             RATE,
-            "False notices (they wake nobody) likewise; ten times as many where left out.",
+            "False notices (they wake nobody) likewise; no early notices where left out.",
         ),
     ),
 )

@@ -41,7 +41,7 @@ class Budget(Block, frozen=True, kw_only=True):
 
     false_pages: Rate = Rate(count=1, per=30 * DAY)
     false_notices: Rate | None = None
-    """None: ten times as many as pages."""
+    """None: nothing statistical is told before it is worth a page."""
 
 
 class ReferencePlan(Block, frozen=True, kw_only=True):

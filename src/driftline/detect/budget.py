@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 SHARES = {"evidence": 0.6, "correlation": 0.1, "joint": 0.05}
 OTHERS = 0.25
 """Part of the budget that all other detectors share."""
-NOTICES_FOR_A_PAGE = 10.0
-"""False notices that may come for each false page, where the contract does not say."""
 LEAST_SLOTS = 10.0
 """A shorter mean run than this is no detector; budgets looser than it are read as this."""
 
@@ -33,10 +31,10 @@ def budget_slots(contract: Contract) -> float:
 
 
 def notice_gain(contract: Contract) -> float:
-    """Return how many times as often a notice may be false as a page, at least 1."""
+    """Return how many times as often a notice may be false as a page; 1 where there are none."""
     pages, notices = contract.budget.false_pages, contract.budget.false_notices
     if notices is None:
-        return NOTICES_FOR_A_PAGE
+        return 1.0
     return max(1.0, notices.count / notices.per / max(pages.count / pages.per, 1e-300))
 
 

@@ -29,9 +29,9 @@ class Correlation(ShareDetector):
     """Watches the correlation of every pair of numeric or boolean features.
 
     A finding names the pairs that changed; it is about the feature in which most of the evidence
-    meets. The pairs named and all others of that feature rest until it is cleared. See
-    `ShareDetector` for what is a change and for the parameters; pairs are weighted by the product
-    of importances.
+    meets, and of two alike about the one that has itself moved further. The pairs named and all
+    others of that feature rest until it is cleared. See `ShareDetector` for what is a change and
+    for the parameters; pairs are weighted by the product of importances.
     """
 
     name = "correlation"
@@ -64,13 +64,13 @@ class Correlation(ShareDetector):
         found[opened.contrasts] = True
         return np.asarray(found)
 
-    def _lead(self, named: Contrasts, parts: Floats) -> int:
+    def _lead(self, named: Contrasts, parts: Floats, moved: Floats) -> int:
         ends = self._scoring.first[named], self._scoring.second[named]
         total = np.zeros(len(self._names))
         for end in ends:
             np.add.at(total, end, parts[named])
         a, b = int(ends[0][0]), int(ends[1][0])
-        return b if total[b] > total[a] else a
+        return max(a, b, key=lambda end: (total[end], moved[end]))
 
     def _tell(self, lead: int, named: Contrasts, now: Floats) -> Told:
         r, was = 2 * now - 1, self._r[named]

@@ -59,8 +59,8 @@ class Evidence:
     has at most one open finding of kind "drift" and one of kind "missing"; see `Watch` for when
     they are cleared, after which the column's bets start from nothing.
 
-    Before it is a page, what has reached the looser threshold of the contract's notices is raised
-    as a notice; it becomes a page, or is cleared when its evidence has faded.
+    Before it is a page, what has reached the looser threshold of the contract's notices, if it has
+    any, is raised as a notice; it becomes a page, or is cleared when its evidence has faded.
 
     Parameters
     ----------

@@ -35,12 +35,15 @@ class Block(NamedTuple):
     r, rows
         Correlations, and the rows that tell them, float64 of shape (pairs,). A pair that cannot be
         judged has no rows, and the correlation of the reference.
+    moved
+        How far each column's own mean score lies from the reference's, in sd, shape (columns,).
     """
 
     start: int
     slots: int
     r: Floats
     rows: Floats
+    moved: Floats
 
 
 class Blocks:
@@ -78,14 +81,16 @@ class Blocks:
     def _read(self) -> Block:
         scoring = self._scoring
         marginals = Marginals.of_counts(self._counts, scoring)
-        away = np.abs(marginals.mean - self._mean) > self._reach * self._sd
+        shift = np.abs(marginals.mean - self._mean)
+        away = shift > self._reach * self._sd
         stretch = marginals.variance / self._variance
         away |= (stretch > STRETCH) | (stretch < 1 / STRETCH)
         rows = self._comoments.rows.astype(np.float64)
         apart = away[scoring.first] | away[scoring.second] | (rows < LEAST_ROWS)
         own = covariances(self._comoments, marginals, scoring)
         r = np.where(apart, self._r, correlations(own, marginals.variance, scoring))
-        return Block(self._start, self._slots, r, np.where(apart, 0.0, rows))
+        moved = shift / np.maximum(self._sd, 1e-9)
+        return Block(self._start, self._slots, r, np.where(apart, 0.0, rows), moved)
 
     def snapshot(self) -> dict[str, Any] | None:
         """Return the state as JSON values and bytes; None between blocks."""
