@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -11,6 +12,7 @@ from driftline.contract import Contract, ReferencePlan
 from driftline.contract.types import DAY, HOUR, MINUTE, SECOND, Owner, Retrain
 from driftline.detect.protocol import Finding
 from driftline.events.outputs import Alert, Feedback
+from driftline.events.time import format_ts
 from driftline.incidents import Context, Incidents
 from driftline.stats import Pane, Reference
 
@@ -95,6 +97,16 @@ def test_the_closest_incident_takes_it():
     near = finding("savings", 10 * MINUTE + SLOT)
     changes = incidents.on_findings([near], context())
     assert changes[0].incident.feature == "income"
+
+
+def test_a_change_that_may_have_begun_with_an_incident_joins_it():
+    span = {"change_point_interval": [format_ts(START - 20 * HOUR), format_ts(START)]}
+    sure = finding("score", HOUR, change_point=START - 10 * HOUR, detected_at=START + HOUR)
+    for evidence, joined in (({}, False), (span, True)):
+        incidents = Incidents(CONTRACT)
+        reported(incidents, finding("age"))
+        score = replace(sure, evidence=evidence)
+        assert (reported(incidents, score)[0][0] == "updated") is joined
 
 
 def test_flow_and_data_do_not_mix():

@@ -6,6 +6,7 @@
 - Otherwise it joins an incident whose change point is close to its own. Close is the largest of
   three slots, a tenth of the time from the incident's change to the finding's detection, and half
   the longer of the two detection delays: what took an hour to see is not dated to the second.
+- Where findings say between which moments their changes began, it is these spans that are close.
 - Of several close incidents it joins the closest, and of equally close ones the oldest.
 - What joins none opens an incident. Within one slot what can page comes before what cannot, the
   whole model before its columns, and inputs before predictions, which move because inputs did.
@@ -13,12 +14,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+from typing import TYPE_CHECKING, Any
 
 from driftline.stats import is_prediction_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from driftline.detect.protocol import Finding
     from driftline.incidents.incident import Incident
@@ -30,6 +32,7 @@ FAMILIES = {"drift": DATA, "missing": DATA, "schema": DATA, "volume": FLOW, "sil
 MANY = "many"
 """Family of the incident that takes what comes when too many are open: everything joins it."""
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NEAR_SLOTS = 3
 NEAR_SHARE = 0.1
 DELAY_SHARE = 0.5
@@ -43,13 +46,27 @@ def family_of(kind: str) -> str:
 def closeness(finding: Finding, incident: Incident, slot: int) -> int | None:
     """Return the distance of the change points, microseconds; None where they are not close."""
     distance = abs(finding.change_point - incident.change_point)
+    earliest, latest = _span(finding.change_point, finding.evidence)
+    first, last = _span(incident.change_point, incident.alert.get("evidence", {}))
+    apart = max(0, first - latest, earliest - last)
     delay = max(finding.detected_at - finding.change_point, incident.delay)
     near = max(
         NEAR_SLOTS * slot,
         int(NEAR_SHARE * (finding.detected_at - incident.change_point)),
         int(DELAY_SHARE * delay),
     )
-    return distance if distance <= near else None
+    return distance if apart <= near else None
+
+
+def _span(change_point: int, evidence: Mapping[str, Any]) -> tuple[int, int]:
+    """Return between which moments a change began, as far as its finding says."""
+    told = evidence.get("change_point_interval")
+    if told is None:
+        return change_point, change_point
+    earliest, latest = (
+        (dt.datetime.fromisoformat(text) - EPOCH) // dt.timedelta(microseconds=1) for text in told
+    )
+    return min(earliest, change_point), max(latest, change_point)
 
 
 def find_incident(finding: Finding, incidents: Iterable[Incident], slot: int) -> Incident | None:
