@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from driftline.stats.pane import Pane
     from driftline.stats.season import Seasonal
 
-FORMAT = 1
+FORMAT = 2
 ABSENT = ...
 """Stands in a column for a row that says nothing of it, neither a value nor that it is missing."""
 
