@@ -8,6 +8,7 @@ import numpy as np
 
 from driftline.detect.plain import plain
 from driftline.detect.shares import ShareDetector, Told
+from driftline.detect.state import pack, unpack
 from driftline.stats.dependence import pair_shares
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from driftline.stats import Reference
 
 TOLERANCE = 0.1
+MOVED = 0.15
+"""By how much further (in sd) one of two columns must have moved to be the one that is named: some
+three times what chance alone makes of the running means."""
+RUNNING = 0.2
+"""Weight of a new block in the running means of the columns' own shifts."""
 MAX_TOLD = 10
 """Pairs that a finding's evidence lists, the strongest first."""
 
@@ -52,11 +58,13 @@ class Correlation(ShareDetector):
             weight = np.maximum(stake[scoring.first], 0.0) * np.maximum(stake[scoring.second], 0.0)
             weight /= max(float(weight.sum()), 1e-300)
         super().__init__(reference, arl, slice(weight.size), 2.0, tolerance, weight)
+        self._shift = np.zeros(len(scoring.columns) if scoring else 0, dtype=np.float32)
 
     def _shares(self, r: Floats) -> Floats:
         return pair_shares(r)
 
     def _take(self, block: Block) -> Floats:
+        self._shift += (RUNNING * (block.shift - self._shift)).astype(np.float32)
         return block.rows
 
     def _covered(self, opened: Opened) -> npt.NDArray[np.bool_]:
@@ -64,13 +72,15 @@ class Correlation(ShareDetector):
         found[opened.contrasts] = True
         return np.asarray(found)
 
-    def _lead(self, named: Contrasts, parts: Floats, moved: Floats) -> int:
+    def _lead(self, named: Contrasts, parts: Floats) -> int:
         ends = self._scoring.first[named], self._scoring.second[named]
         total = np.zeros(len(self._names))
         for end in ends:
             np.add.at(total, end, parts[named])
         a, b = int(ends[0][0]), int(ends[1][0])
-        return max(a, b, key=lambda end: (total[end], moved[end]))
+        if total[a] == total[b]:
+            return b if abs(self._shift[b]) > abs(self._shift[a]) + MOVED else a
+        return b if total[b] > total[a] else a
 
     def _tell(self, lead: int, named: Contrasts, now: Floats) -> Told:
         r, was = 2 * now - 1, self._r[named]
@@ -91,3 +101,12 @@ class Correlation(ShareDetector):
             "pairs_total": int(named.size),
         }
         return Told(self._names[lead], abs(float(r[0] - was[0])), text, evidence)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON values and bytes."""
+        return {**super().snapshot(), "shift": pack(self._shift)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `snapshot` gave."""
+        super().restore(state)
+        self._shift = unpack(state.get("shift", {}), self._shift)

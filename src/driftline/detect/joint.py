@@ -59,7 +59,7 @@ class Joint(ShareDetector):
     def _covered(self, opened: Opened) -> npt.NDArray[np.bool_]:  # noqa: ARG002
         return np.ones(self._share.size, dtype=np.bool_)
 
-    def _lead(self, named: Contrasts, parts: Floats, moved: Floats) -> int:  # noqa: ARG002
+    def _lead(self, named: Contrasts, parts: Floats) -> int:  # noqa: ARG002
         return MODEL
 
     def _tell(self, lead: int, named: Contrasts, now: Floats) -> Told:  # noqa: ARG002

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from driftline.detect.state import pack, unpack
 from driftline.stats.comoments import STEPS, Comoments, Marginals, correlations, covariances
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from driftline.stats import Pane, Reference
     from driftline.stats.comoments import Scoring
     from driftline.stats.dependence import Dependence
+
+Counts = npt.NDArray[np.int64]
 
 SHIFT, STRETCH = 0.5, 2.0
 """A column whose mean score has moved by this (in sd), or whose variance of scores has changed by
@@ -35,15 +38,15 @@ class Block(NamedTuple):
     r, rows
         Correlations, and the rows that tell them, float64 of shape (pairs,). A pair that cannot be
         judged has no rows, and the correlation of the reference.
-    moved
-        How far each column's own mean score lies from the reference's, in sd, shape (columns,).
+    shift
+        By how much each column's own mean score lies off the reference's, in sd, shape (columns,).
     """
 
     start: int
     slots: int
     r: Floats
     rows: Floats
-    moved: Floats
+    shift: Floats
 
 
 class Blocks:
@@ -66,31 +69,42 @@ class Blocks:
         if pane.comoments is None:
             return None
         if not self._slots:
+            if pane.comoments.rows.max() >= BLOCK_ROWS:
+                return self._whole(pane, pane.comoments, start)
             self._start = start
         self._slots += 1
         self._counts = self._counts + self._reference.padded(pane)
         self._comoments.merge(pane.comoments)
         if self._comoments.rows.max() < BLOCK_ROWS:
             return None
-        block = self._read()
+        block = self._read(self._counts, self._comoments, self._start, self._slots)
         self._slots = 0
         self._counts = np.zeros_like(self._counts)
         self._comoments = Comoments.empty(self._scoring)
         return block
 
-    def _read(self) -> Block:
+    def _whole(self, pane: Pane, comoments: Comoments, start: int) -> Block:
+        """Read a slot that is a block by itself, once for all detectors."""
+        # Of these very counts: a drill shows its shadow others, with the same co-moments.
+        if comoments.read is None or comoments.read[0] is not pane.counts:
+            block = self._read(self._reference.padded(pane), comoments, start, 1)
+            comoments.read = pane.counts, block
+        found: Block = comoments.read[1]
+        return found
+
+    def _read(self, counts: Counts, comoments: Comoments, start: int, slots: int) -> Block:
         scoring = self._scoring
-        marginals = Marginals.of_counts(self._counts, scoring)
-        shift = np.abs(marginals.mean - self._mean)
-        away = shift > self._reach * self._sd
+        marginals = Marginals.of_counts(counts, scoring)
+        shift = marginals.mean - self._mean
+        away = np.abs(shift) > self._reach * self._sd
         stretch = marginals.variance / self._variance
         away |= (stretch > STRETCH) | (stretch < 1 / STRETCH)
-        rows = self._comoments.rows.astype(np.float64)
+        rows = comoments.rows.astype(np.float64)
         apart = away[scoring.first] | away[scoring.second] | (rows < LEAST_ROWS)
-        own = covariances(self._comoments, marginals, scoring)
+        own = covariances(comoments, marginals, scoring)
         r = np.where(apart, self._r, correlations(own, marginals.variance, scoring))
-        moved = shift / np.maximum(self._sd, 1e-9)
-        return Block(self._start, self._slots, r, np.where(apart, 0.0, rows), moved)
+        rows = np.where(apart, 0.0, rows)
+        return Block(start, slots, r, rows, shift / np.maximum(self._sd, 1e-9))
 
     def snapshot(self) -> dict[str, Any] | None:
         """Return the state as JSON values and bytes; None between blocks."""

@@ -130,7 +130,7 @@ class ShareDetector(ABC):
         """Return which bets rest while a finding is open."""
 
     @abstractmethod
-    def _lead(self, named: Contrasts, parts: Floats, moved: Floats) -> int:
+    def _lead(self, named: Contrasts, parts: Floats) -> int:
         """Return the column that a finding is to be about, or `MODEL`."""
 
     @abstractmethod
@@ -154,10 +154,10 @@ class ShareDetector(ABC):
             self._rest()
         parts = self._bets.parts()
         if parts.sum() >= 1:
-            findings += self._raise(slot, parts, block.moved)
+            findings += self._raise(slot, parts)
         return findings
 
-    def _raise(self, slot: Slot, parts: Floats, moved: Floats) -> list[Finding]:
+    def _raise(self, slot: Slot, parts: Floats) -> list[Finding]:
         bets = self._bets
         likely = np.flatnonzero(parts >= parts.sum() * 1e-6)
         gain, rows = bets.gained(likely)
@@ -170,7 +170,7 @@ class ShareDetector(ABC):
         # named in any case, as the sum rang.
         enough = np.flatnonzero(parts[order] * np.arange(1, order.size + 1) >= 1)
         named = order[: int(enough[-1]) + 1 if enough.size else 1]
-        lead, (gain, rows) = self._lead(named, parts, moved), bets.gained(named)
+        lead, (gain, rows) = self._lead(named, parts), bets.gained(named)
         told = self._tell(lead, named, self._now(named, gain, rows))
         told.evidence.update(
             contribution=plain(float(parts[named].sum() / parts.sum())),

@@ -8,10 +8,10 @@ their own: the counts of the bins have them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -150,10 +150,13 @@ class Comoments:
         Such rows, int64 of shape (pairs,).
     products
         Sum of the products of the scores, in squared steps, int64 of shape (pairs,).
+    read
+        What a detector has worked out from them, for the next one that asks the same.
     """
 
     rows: Integers
     products: Integers
+    read: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
     def empty(cls, scoring: Scoring) -> Comoments:
@@ -181,6 +184,7 @@ class Comoments:
 
     def merge(self, other: Comoments) -> None:
         """Add the rows of others."""
+        self.read = None
         self.rows = self.rows + other.rows
         self.products = self.products + other.products
 
