@@ -24,7 +24,6 @@ from driftline.detect.watch import MISSING, VALUES, Watch
 from driftline.detect.wealth import Wealth
 from driftline.detect.wording import describe
 from driftline.events.time import format_ts
-from driftline.stats.transport import whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -126,14 +125,10 @@ class Evidence:
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
-        counts = self._reference.padded(slot.pane)
+        usual, counts = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
         rows = int(counts.sum(axis=1).max())
         if not rows:
             return []
-        usual: npt.NDArray[Any] = counts
-        if self._reference.season:
-            usual = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
-            counts = whole(usual)
         blocked = None
         if self._watch.any:
             blocked = self._watch.open[:, 0, None] & _UNIT_BETS[0]

@@ -29,7 +29,6 @@ from driftline.detect.values import FEW, Feed, Feeds, Values, few
 from driftline.detect.watch import VALUES, Watch
 from driftline.detect.wording import describe
 from driftline.events.time import format_ts
-from driftline.stats.transport import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,15 +137,11 @@ class RiverDetector:
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
-        counts = self._reference.padded(slot.pane)
+        usual, counts = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
         rows = counts.sum(axis=1)
         most = int(rows.max())
         if not most:
             return []
-        usual: npt.NDArray[Any] = counts
-        if self._reference.season:
-            usual = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
-            counts = whole(usual)
         drift = np.where(self._slot_rows == 0, 1.0, 0.05) * (rows - self._slot_rows)
         self._slot_rows += np.where(rows > 0, drift, 0.0)
         self._recent.add(counts, slot.start, most)

@@ -17,6 +17,7 @@ from driftline.stats.column import Column, build_column
 from driftline.stats.comoments import Scoring
 from driftline.stats.dependence import Dependence, measure_dependence
 from driftline.stats.season import Season, learn_season
+from driftline.stats.transport import whole
 from driftline.stats.variability import Variability, measure_variability
 
 if TYPE_CHECKING:
@@ -208,9 +209,18 @@ class Reference:
         """`pad` of a pane's counts."""
         return self.pad(pane.counts)
 
-    def usual(self, pane: Pane, middle: int) -> npt.NDArray[np.float64]:
-        """`padded` counts of a slot, freed of the season; `middle` of the slot in microseconds."""
-        return self.season.adjust(self.padded(pane), middle)
+    def usual(self, pane: Pane, middle: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """`padded` counts of a slot, freed of the season; `middle` of the slot in microseconds.
+
+        Returns
+        -------
+        As they are, and in whole numbers; the same array twice where no column has a season.
+        """
+        counts = self.padded(pane)
+        if not self.season:
+            return counts, counts
+        freed = self.season.adjust(counts, middle)
+        return freed, whole(freed)
 
     @cached_property
     def padded_counts(self) -> npt.NDArray[np.int64]:
