@@ -1,12 +1,14 @@
-"""What the commands over recorded traffic share: contracts, times, a bar of progress."""
+"""What the commands over recorded traffic share: options, contracts, times, a bar of progress."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rich.console import Console
     from rich.progress import Progress
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
     Advance = Callable[[int, int], None]
     """Called with the number of records read so far, and their total."""
 
-__all__ = ["book_of", "config_of", "instant", "watched"]
+__all__ = ["ConfigFile", "End", "Start", "book_of", "config_of", "instant", "watched"]
+
+Start = Annotated[
+    str | None, typer.Option("--from", metavar="T", help="Event time to begin at (RFC 3339).")
+]
+End = Annotated[str | None, typer.Option("--to", metavar="T", help="Event time to end before.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option(help="driftline.yaml: security, and where topics keep their fields.")
+]
 
 T = TypeVar("T")
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftline.cli._recorded import book_of, config_of, instant, watched
+from driftline.cli._recorded import (
+    ConfigFile,
+    End,
+    Start,
+    book_of,
+    config_of,
+    instant,
+    watched,
+)
 
 if TYPE_CHECKING:
     from driftline.contract import PlantedShift
@@ -38,16 +46,9 @@ def command(
     within: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Time of traffic in which it must ring.")
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="Event time to begin at (RFC 3339).")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="T", help="Event time to end before.")
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="driftline.yaml: security, and where topics keep their fields."),
-    ] = None,
+    start: Start = None,
+    end: End = None,
+    config: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")] = False,
 ) -> int:
     """Plant a shift into recorded traffic, in a shadow of the detectors, and see whether they ring.

@@ -16,23 +16,27 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+ContractFile = Annotated[Path, typer.Argument(help="The contract; its `reference` says from what.")]
+OtherSource = Annotated[
+    str | None,
+    typer.Option("--from", help="A file or kafka://host:port/topic, not the contract's."),
+]
+OneModel = Annotated[
+    str | None, typer.Option(help="Which model, where the file holds several contracts.")
+]
+
 SHOWN_LEVELS = 5
 WIDE = 140
 
 
 @app.command()
 def build(
-    contract: Annotated[Path, typer.Argument(help="The contract; its `reference` says from what.")],
+    contract: ContractFile,
     out: Annotated[
         Path | None, typer.Option(dir_okay=False, help="File to write; MODEL.reference.json.")
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option("--from", help="A file or kafka://host:port/topic, not the contract's."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Which model, where the file holds several contracts.")
-    ] = None,
+    source: OtherSource = None,
+    model: OneModel = None,
     config: Annotated[
         Path | None, typer.Option(help="driftline.yaml: how to reach the brokers.")
     ] = None,
@@ -87,15 +91,10 @@ def show(
 
 @app.command()
 def check(
-    contract: Annotated[Path, typer.Argument(help="The contract; its `reference` says from what.")],
+    contract: ContractFile,
     *,
-    source: Annotated[
-        str | None,
-        typer.Option("--from", help="A file or kafka://host:port/topic, not the contract's."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Which model, where the file holds several contracts.")
-    ] = None,
+    source: OtherSource = None,
+    model: OneModel = None,
     features: Annotated[
         list[str] | None,
         typer.Option("--feature", metavar="NAME", help="Only this one; may be repeated."),

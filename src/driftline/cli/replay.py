@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from driftline.cli._recorded import book_of, config_of, instant, watched
+from driftline.cli._recorded import (
+    ConfigFile,
+    End,
+    Start,
+    book_of,
+    config_of,
+    instant,
+    watched,
+)
 
 
 def command(
@@ -25,16 +33,9 @@ def command(
     contract: Annotated[
         list[Path] | None, typer.Option(help="A contract; may be given several times.")
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="T", help="Event time to begin at (RFC 3339).")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="T", help="Event time to end before.")
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="driftline.yaml: security, and where topics keep their fields."),
-    ] = None,
+    start: Start = None,
+    end: End = None,
+    config: ConfigFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print summary.json instead of words.")
     ] = False,
