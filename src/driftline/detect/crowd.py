@@ -9,7 +9,7 @@ import numpy as np
 
 from driftline.detect.bets import LEARN, place_bets
 from driftline.detect.betting import learnt_ratio
-from driftline.detect.evidence import _UNIT_BETS, ALL_ASPECTS, Evidence
+from driftline.detect.evidence import ALL_ASPECTS, UNIT_BETS, Evidence
 from driftline.detect.watch import MISSING, VALUES
 from driftline.stats.season import Season
 
@@ -121,10 +121,10 @@ class Crowd(Evidence):
     ) -> list[Finding]:
         if severity == "notice":
             return []
-        by_unit = share @ _UNIT_BETS.T
+        by_unit = share @ UNIT_BETS.T
         columns, units = np.nonzero((by_unit >= 1) & ~self.rang[:, None])
         if columns.size:
-            own = np.where(_UNIT_BETS[units], share[columns], -1.0)
+            own = np.where(UNIT_BETS[units], share[columns], -1.0)
             moments = self._wealth.since[columns, own.argmax(axis=1)]
             counts = self._recent.since(columns, moments)
             effects = self._scale.measure(columns, counts, self._wealth.inflation(columns))

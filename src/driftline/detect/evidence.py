@@ -37,10 +37,10 @@ FADED = 0.05
 """Part of a notice's threshold below which its evidence counts as gone."""
 ALL_ASPECTS: tuple[Aspect, ...] = ("missing", "unseen", "values")
 
-_UNIT_BETS = np.zeros((2, BETS), dtype=np.bool_)
-_UNIT_BETS[MISSING, MISSING_BETS] = True
+UNIT_BETS = np.zeros((2, BETS), dtype=np.bool_)
+UNIT_BETS[MISSING, MISSING_BETS] = True
 for _group in (UNSEEN, FIXED, LEARN):
-    _UNIT_BETS[VALUES, _group] = True
+    UNIT_BETS[VALUES, _group] = True
 
 
 class Evidence:
@@ -131,8 +131,8 @@ class Evidence:
             return []
         blocked = None
         if self._watch.any:
-            blocked = self._watch.open[:, 0, None] & _UNIT_BETS[0]
-            blocked |= self._watch.open[:, 1, None] & _UNIT_BETS[1]
+            blocked = self._watch.open[:, 0, None] & UNIT_BETS[0]
+            blocked |= self._watch.open[:, 1, None] & UNIT_BETS[1]
         self._wealth.step(usual, slot.start, blocked)
         self._recent.add(counts, slot.start, rows)
         findings = self._clear(slot, counts) if blocked is not None else []
@@ -150,7 +150,7 @@ class Evidence:
         self, slot: Slot, share: npt.NDArray[np.float64], severity: Severity
     ) -> list[Finding]:
         """Raise the columns that carry the alarm, if their effects are worth it."""
-        by_unit = share @ _UNIT_BETS.T
+        by_unit = share @ UNIT_BETS.T
         strong = by_unit >= by_unit.sum() * 1e-6
         if severity == "notice":
             strong &= ~self._noticed
@@ -158,7 +158,7 @@ class Evidence:
         if not columns.size:
             return []
         part = by_unit[columns, units]
-        own = np.where(_UNIT_BETS[units], share[columns], -1.0)
+        own = np.where(UNIT_BETS[units], share[columns], -1.0)
         best = own.argmax(axis=1)
         moments = self._wealth.since[columns, best]
         counts = self._recent.since(columns, moments)
@@ -182,12 +182,12 @@ class Evidence:
             findings.append(finding)
             self._noticed[column, unit] = severity == "notice"
             if severity == "page":
-                self._wealth.forget(columns[k : k + 1], _UNIT_BETS[unit])
+                self._wealth.forget(columns[k : k + 1], UNIT_BETS[unit])
         return findings
 
     def _let_go(self, slot: Slot, share: npt.NDArray[np.float64]) -> list[Finding]:
         """Clear notices whose evidence has gone down again before it was a page."""
-        gone = self._noticed & (share @ _UNIT_BETS.T < FADED)
+        gone = self._noticed & (share @ UNIT_BETS.T < FADED)
         findings = []
         for column, unit in np.argwhere(gone).tolist():
             self._noticed[column, unit] = False
@@ -246,7 +246,7 @@ class Evidence:
         named = name_cause(about, told, own, sampled)
         text = named.text if named else describe(about, told.aspect, own)
         told = named.told if named else told
-        mine = _UNIT_BETS[unit]
+        mine = UNIT_BETS[unit]
         e = float((self._wealth.held[column, mine] * self._weight[column, mine]).sum())
         log_e = math.log(max(e, 1e-300)) - float(self._log_stake[column])
         return self._make(
