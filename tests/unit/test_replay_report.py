@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -28,6 +28,15 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+
+def data_of(report: Path) -> dict[str, Any]:
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', report.read_text(), re.S
+    )
+    assert found is not None
+    (model,) = json.loads(found[1])
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +80,7 @@ def test_what_producers_name_cannot_become_markup(report: Path) -> None:
 
 
 def test_it_draws_what_moved_first_and_no_more_than_its_bounds(report: Path) -> None:
-    text = report.read_text()
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
-    assert found is not None
-    (model,) = json.loads(found[1])
+    model = data_of(report)
     assert len(model["charts"]) == 50
     assert "f0" not in {chart["name"] for chart in model["charts"][:40]}
     marked = [chart["name"] for chart in model["charts"] if chart["marks"]]
@@ -89,3 +95,96 @@ def test_it_draws_what_moved_first_and_no_more_than_its_bounds(report: Path) -> 
     assert (low[:-1] < high[:-1]).all()
     change = (START + 5_000 * 250_000) / 1e6
     assert abs(first["marks"][0]["change"] - change) < 60
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on rare levels that trade places, and on two columns that begin to move together."""
+    folder = tmp_path_factory.mktemp("moved")
+    rng = np.random.default_rng(2)
+    levels = [f"l{n}" for n in range(8)]
+    before = np.array([0.3, 0.2, 0.14, 0.1, 0.1, 0.1, 0.05, 0.01])
+    after = np.array([0.3, 0.2, 0.14, 0.1, 0.1, 0.1, 0.01, 0.05])
+    with (folder / "predictions.jsonl").open("w") as file:
+        for row in range(12_000):
+            changed = row >= 8_000
+            left = rng.normal()
+            right = 0.8 * left + 0.6 * rng.normal() if changed else rng.normal()
+            event = {
+                "model": "m",
+                "ts": format_ts(START + row * 250_000),
+                "prediction_id": str(row),
+                "prediction": 0,
+                "features": {
+                    "left": left,
+                    "right": right,
+                    "level": str(rng.choice(levels, p=after if changed else before)),
+                },
+            }
+            file.write(json.dumps(event) + "\n")
+    (folder / "m.yaml").write_text(
+        "model: m\nwindows: [20s]\ndetectors: [evidence, correlation]\n"
+        "reference: {from: warmup, events: 5000}\n"
+    )
+    request = Request([str(folder / "predictions.jsonl")], load([folder / "m.yaml"]), folder)
+    replay(request, clock=lambda: 0.0)
+    return folder / "report.html"
+
+
+def test_an_incident_has_plots_of_its_own_from_before_its_change_until_after_it_was_seen(
+    report: Path,
+) -> None:
+    model = data_of(report)
+    text = report.read_text()
+    assert model["close"]
+    for incident, near in model["close"].items():
+        assert f'data-incident="{incident}"' in text
+        assert 1 <= len(near["charts"]) <= 4
+        times, (first, last) = np.array(near["times"]), near["ends"]
+        assert ((first < times) & (times < last)).all()
+        for chart in near["charts"]:
+            (mark,) = chart["marks"]
+            low, high = mark["interval"]
+            assert first <= low <= mark["change"] <= high < mark["detected"] <= last
+            median = np.array(chart["lines"]["median"], dtype=float)
+            # Whole points before the true change and after it; windows are of a minute.
+            change = (START + 5_000 * 250_000) / 1e6
+            held = [times < change - 60, times > change + 60]
+            assert all(side.any() for side in held)
+            assert np.abs(median[held[0]]).max() < 0.5
+            # All of these move by at least three standard deviations.
+            assert median[held[1]].min() > 2.5
+            # The middle half of a unit normal.
+            width = np.array(chart["lines"]["high"]) - np.array(chart["lines"]["low"])
+            assert np.median(width[held[0]]) == pytest.approx(1.35, abs=0.2)
+
+
+def test_a_close_plot_shows_the_levels_that_moved_where_the_long_one_shows_the_frequent(
+    moved: Path,
+) -> None:
+    model = data_of(moved)
+    (near,) = [
+        chart
+        for incident in model["close"].values()
+        for chart in incident["charts"]
+        if chart["name"] == "level"
+    ]
+    assert {"l6", "l7"} <= set(near["lines"])
+    (far,) = [chart for chart in model["charts"] if chart["name"] == "level"]
+    assert not {"l6", "l7"} & set(far["lines"])
+
+
+def test_a_change_of_correlation_is_drawn_with_both_of_its_columns(moved: Path) -> None:
+    model = data_of(moved)
+    shown = [{chart["name"] for chart in near["charts"]} for near in model["close"].values()]
+    assert any({"left", "right"} <= names for names in shown)
+
+
+def test_what_stands_in_the_middle_of_no_point_is_still_on_the_axis(moved: Path) -> None:
+    model = data_of(moved)
+    first, last = model["ends"]
+    assert first < model["times"][0]
+    assert model["times"][-1] < last
+    for chart in model["charts"]:
+        for mark in chart["marks"]:
+            assert first <= mark["detected"] <= last

@@ -21,18 +21,21 @@ if TYPE_CHECKING:
     from driftline.stats import Column, Reference
     from driftline.stats.spans import Spans
 
-__all__ = ["History", "Points", "draw", "survey"]
+__all__ = ["Drawn", "History", "Points", "View", "draw", "survey"]
 
 MAX_POINTS = 500
 MAX_COLUMNS = 50
 ROWS_A_POINT = 200
 """Fewer rows than this say little of a distribution; windows are joined until they have them."""
+ROWS_CLOSE = 40
+"""As many are enough for a median, where what matters is when it moved."""
 MIN_POINTS = 24
 SHOWN_LEVELS = 4
 FEW_LEVELS = 4
 """Numbers that take no more values than this (0/1) are drawn as shares, not as a median."""
 ENOUGH = 0.3
 BAND = np.array([0.05, 0.5, 0.95])
+HALF = np.array([0.25, 0.5, 0.75])
 
 
 @dataclass(slots=True)
@@ -62,6 +65,46 @@ class History:
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is to be drawn of a history.
+
+    Attributes
+    ----------
+    first, last
+        Event time, microseconds; all of the history that is outside is left out.
+    since
+        When a change began; None draws a history as such. From a change on it is drawn more
+        closely: fewer rows a point, the middle half for the middle 90 %, and of levels those whose
+        shares have moved most.
+    """
+
+    names: list[str]
+    first: int
+    last: int
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A view as points.
+
+    Attributes
+    ----------
+    first, last
+        Ends of the axis, epoch seconds: whole stretches of the history.
+    times
+        Middle of each point's stretch, epoch seconds.
+    points
+        One for each name, in their order.
+    """
+
+    first: float
+    last: float
+    times: list[float]
+    points: list[Points]
+
+
 @dataclass(slots=True)
 class Points:
     """One column over time, ready to be drawn; each list has one entry a point, None for none.
@@ -71,8 +114,8 @@ class Points:
     shares
         Whether the lines are shares of levels, rather than numbers.
     lines
-        For numbers ``median``, ``low`` and ``high`` (the middle 90 %); for levels the share of each
-        of the most frequent, and of those never seen before.
+        For numbers ``median``, ``low`` and ``high`` (the middle 90 %, or half); for levels the
+        share of each of the most frequent, and of those never seen before.
     normal
         The same of the reference, one number each.
     floor
@@ -117,45 +160,68 @@ def survey(windows: Path, references: Mapping[str, Reference]) -> dict[str, Hist
     return found
 
 
-def draw(windows: Path, history: History, names: Sequence[str]) -> tuple[list[float], list[Points]]:
-    """Read the windows again, and turn the named columns of one model into points.
-
-    Returns
-    -------
-    times
-        Middle of each point's stretch, epoch seconds.
-    points
-        One for each name, in their order.
-    """
-    reference = history.reference
-    columns = [reference.columns[reference.index[name]] for name in names]
-    slots = max(1, (history.last - history.first) // history.length)
-    wanted = max(MIN_POINTS, history.rows // ROWS_A_POINT)
-    stretch = -(-slots // min(slots, wanted, MAX_POINTS)) * history.length
-    size = -(-(history.last - history.first) // stretch)
-    tables = [np.zeros((size, column.counts.size), dtype=np.int64) for column in columns]
-    lowest = np.full((len(columns), size), np.inf)
-    highest = np.full((len(columns), size), -np.inf)
+def draw(windows: Path, history: History, views: Sequence[View]) -> list[Drawn]:
+    """Read the windows again, once for all views, and turn each view's columns into points."""
+    tables = [_Table(history, view) for view in views]
     for window in _read(windows):
-        if window["model"] != reference.model or window["reference"] != reference.id:
+        if (
+            window["model"] != history.reference.model
+            or window["reference"] != history.reference.id
+        ):
             continue
         start = parse_ts(window["start"])
-        if not _counts_for(history, round(window["length_s"] * 1e6), start):
-            continue
-        at = (start - history.first) // stretch
-        for row, column in enumerate(columns):
-            told = window["features"][column.name]
-            tables[row][at] += _counts(told)
+        if _counts_for(history, round(window["length_s"] * 1e6), start):
+            for table in tables:
+                table.add(start, window["features"])
+    return [table.drawn() for table in tables]
+
+
+class _Table:
+    """Counts of a view's columns, stretch by stretch of event time."""
+
+    def __init__(self, history: History, view: View) -> None:
+        reference, length = history.reference, history.length
+        self._columns = [reference.columns[reference.index[name]] for name in view.names]
+        whole = max(1, (history.last - history.first) // length)
+        low = max(0, (view.first - history.first) // length)
+        slots = max(1, min(whole, -(-(view.last - history.first) // length)) - low)
+        rows_a_point = ROWS_A_POINT if view.since is None else ROWS_CLOSE
+        wanted = max(MIN_POINTS, history.rows * slots // whole // rows_a_point)
+        self._since = view.since
+        self._first = history.first + low * length
+        self._stretch = -(-slots // min(slots, wanted, MAX_POINTS)) * length
+        self._size = -(-slots * length // self._stretch)
+        shape = len(self._columns), self._size
+        self._counts = [
+            np.zeros((self._size, column.counts.size), dtype=np.int64) for column in self._columns
+        ]
+        self._low, self._high = np.full(shape, np.inf), np.full(shape, -np.inf)
+
+    def add(self, start: int, features: Mapping[str, Any]) -> None:
+        at = (start - self._first) // self._stretch
+        if not 0 <= at < self._size:
+            return
+        for row, column in enumerate(self._columns):
+            told = features[column.name]
+            self._counts[row][at] += _counts(told)
             if told["min"] is not None:
-                lowest[row, at] = min(lowest[row, at], told["min"])
-                highest[row, at] = max(highest[row, at], told["max"])
-    held = np.flatnonzero(sum(table.sum(axis=1) for table in tables))
-    times = ((history.first + held * stretch + stretch // 2) / 1e6).tolist()
-    points = [
-        _points(column, table[held], low[held], high[held])
-        for column, table, low, high in zip(columns, tables, lowest, highest, strict=True)
-    ]
-    return times, points
+                self._low[row, at] = min(self._low[row, at], told["min"])
+                self._high[row, at] = max(self._high[row, at], told["max"])
+
+    def drawn(self) -> Drawn:
+        held = np.flatnonzero(sum(counts.sum(axis=1) for counts in self._counts))
+        middles = self._first + held * self._stretch + self._stretch // 2
+        moved = None if self._since is None else middles >= self._since
+        each = zip(self._columns, self._counts, self._low, self._high, strict=True)
+        return Drawn(
+            first=self._first / 1e6,
+            last=(self._first + self._size * self._stretch) / 1e6,
+            times=(middles / 1e6).tolist(),
+            points=[
+                _points(column, counts[held], low[held], high[held], moved)
+                for column, counts, low, high in each
+            ],
+        )
 
 
 def _points(
@@ -163,6 +229,7 @@ def _points(
     table: npt.NDArray[np.int64],
     lowest: npt.NDArray[np.float64],
     highest: npt.NDArray[np.float64],
+    moved: npt.NDArray[np.bool_] | None,
 ) -> Points:
     rows = table.sum(axis=1)
     filled = table[:, :-1].sum(axis=1)
@@ -177,15 +244,19 @@ def _points(
     levels = _levels(column, spans)
     if spans is not None and not levels:
         low, high = (np.where(filled > 0, side, np.nan) for side in (lowest, highest))
-        band = distance.quantiles(table, spans, low, high, BAND)
+        wanted = BAND if moved is None else HALF
+        band = distance.quantiles(table, spans, low, high, wanted)
         names = ("low", "median", "high")
         lines = {name: _plain(band[:, i]) for i, name in enumerate(names)}
         ends = np.array(column.minimum), np.array(column.maximum)
-        usual = distance.quantiles(column.counts, spans, *ends, BAND)
+        usual = distance.quantiles(column.counts, spans, *ends, wanted)
         normal = dict(zip(names, usual.tolist(), strict=True))
     else:
         own = column.counts[:-1] / max(1, int(column.counts[:-1].sum()))
-        shown = np.argsort(-own[: column.bins], kind="stable")[:SHOWN_LEVELS].tolist()
+        weight = own[: column.bins]
+        if moved is not None and (after := table[moved, :-1].sum(axis=0)).any():
+            weight = np.abs(after / after.sum() - own)[: column.bins]
+        shown = np.argsort(-weight, kind="stable")[:SHOWN_LEVELS].tolist()
         if len(levels) == 2:
             shown = [1]  # the other is the rest
         lines = {levels[i]: _plain(shares[:, i]) for i in shown}

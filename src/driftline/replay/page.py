@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from driftline.events.time import format_ts, parse_ts
+from driftline.replay.foretold import span
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from driftline.replay.history import History
+    from driftline.replay.history import Drawn, History
     from driftline.replay.summary import Drilled, Found, Summary
 
 __all__ = ["Model", "page", "read_asset", "to_script"]
@@ -33,8 +34,10 @@ class Model:
         PSI of the whole replay against the reference, by column.
     ranked
         Columns, those that incidents name first, then by PSI.
-    charts, times
-        What the script draws, and the points in time that it draws it at (epoch seconds).
+    charts
+        What the script draws of each column over the whole replay, at the times of `drawn`.
+    close
+        The same of single incidents, by id: ``times``, ``ends`` of the axis, and ``charts``.
     """
 
     history: History
@@ -42,7 +45,8 @@ class Model:
     psi: dict[str, float]
     ranked: list[str]
     charts: list[dict[str, Any]]
-    times: list[float]
+    drawn: Drawn
+    close: dict[str, dict[str, Any]]
 
 
 def page(summary: Summary, models: list[Model], left_out: int, assets: Traversable) -> str:
@@ -65,7 +69,16 @@ def page(summary: Summary, models: list[Model], left_out: int, assets: Traversab
         body += ["<section><h2>Drills</h2>", _drills(summary.drills), "</section>"]
     if left_out:
         body.append(f"<p>{left_out:,} more models are in windows.jsonl.</p>")
-    data = [{"times": m.times, "charts": m.charts, "timeline": _timeline(m)} for m in models]
+    data = [
+        {
+            "times": m.drawn.times,
+            "ends": [m.drawn.first, m.drawn.last],
+            "charts": m.charts,
+            "close": m.close,
+            "timeline": _timeline(m),
+        }
+        for m in models
+    ]
     style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
     script = "\n".join(read_asset(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
     return (
@@ -119,7 +132,11 @@ def _model(place: int, model: Model) -> str:
         text.append(_incidents(model.found))
     else:
         text.append("<p>No incident.</p>")
-    text.append(_legend())
+    if model.close:
+        text.append(_legend("half"))
+        text += [_near(place, each) for each in model.found if each.incident in model.close]
+        text.append("<h3>The whole replay</h3>")
+    text.append(_legend("90 %"))
     text.append(f'<div class="charts" data-model="{place}"></div>')
     hidden = len(model.ranked) - len(model.charts)
     if hidden > 0:
@@ -129,13 +146,14 @@ def _model(place: int, model: Model) -> str:
     return "\n".join(text)
 
 
-def _legend() -> str:
+def _legend(middle: str) -> str:
+    between = '<span class="between"></span>it lies in here ' if middle == "half" else ""
     return (
         '<p class="legend"><span class="line"></span>median, or share of a level '
-        '<span class="band"></span>middle 90 % '
+        f'<span class="band"></span>middle {middle} '
         '<span class="dash"></span>reference '
         '<span class="change"></span>estimated change '
-        '<span class="seen"></span>detected</p>'
+        f'{between}<span class="seen"></span>detected</p>'
     )
 
 
@@ -159,6 +177,27 @@ def _incident(found: Found) -> str:
         f"<td>{names}</td><td class=time>{_short(found.change_point)}</td>"
         f"<td class=time>{_short(found.detected_at)}</td>"
         f"<td>{escape(found.text)}{ended}</td><td>{escape(', '.join(found.detectors))}</td></tr>"
+    )
+
+
+def _near(place: int, found: Found) -> str:
+    """One incident in words, and where its plots go."""
+    names = ", ".join(map(escape, found.features[:8]))
+    names += f" and {len(found.features) - 8} more" if len(found.features) > 8 else ""
+    late = span(max(0, parse_ts(found.detected_at) - parse_ts(found.change_point)) / 1e6)
+    interval = found.told.get(found.feature or "", {}).get("interval")
+    between = f" (between {_short(interval[0])} and {_short(interval[1])})" if interval else ""
+    ended = f"resolved {_short(found.resolved_at)}" if found.resolved_at else "open to the end"
+    told = "".join(
+        f"<li><b>{escape(name)}</b> {escape(each['text'])}</li>"
+        for name, each in list(found.told.items())[:8]
+    )
+    return (
+        f'<article><h3><span class="{escape(found.severity)}">{escape(found.kind)}</span> {names}'
+        f"</h3><p>Since {_short(found.change_point)}{between}, detected {late} later at "
+        f"{_short(found.detected_at)} by {escape(', '.join(found.detectors))}; {ended}.</p>"
+        f'<ul>{told}</ul><div class="close" data-model="{place}" '
+        f'data-incident="{escape(found.incident)}"></div></article>'
     )
 
 

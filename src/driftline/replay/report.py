@@ -6,14 +6,16 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import parse_ts
-from driftline.replay.history import MAX_COLUMNS, draw, survey
+from driftline.replay.closeup import closeups
+from driftline.replay.history import MAX_COLUMNS, View, draw, survey
 from driftline.replay.page import Model, page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from driftline.replay.history import History, Points
+    from driftline.replay.closeup import Closeup
+    from driftline.replay.history import Drawn, History, Points
     from driftline.replay.summary import Found, Summary
     from driftline.stats import Reference
 
@@ -35,7 +37,8 @@ def write_report(out: Path, summary: Summary, references: Mapping[str, Reference
 
     Notes
     -----
-    Bounded: 20 models, 50 columns each, 500 points a line; about 40 kB a column.
+    Bounded: 20 models, of each 50 columns and 20 incidents of 4 columns, 500 points a line; about
+    40 kB a column. The windows are read once, and once more for each model.
     """
     windows = out / "windows.jsonl"
     histories = survey(windows, references)
@@ -58,21 +61,30 @@ def _model(windows: Path, history: History, found: list[Found]) -> Model:
     # What was reported comes first, then what moved most.
     known.sort(key=lambda name: (name not in first_seen, -psi[name], name))
     shown = known[:MAX_COLUMNS]
-    times, points = draw(windows, history, shown)
+    close = closeups(history, found)
+    whole = View(shown, history.first, history.last)
+    drawn, *near = draw(windows, history, [whole, *(each.view for each in close)])
     return Model(
         history=history,
         found=found,
         psi=psi,
         ranked=known,
-        charts=[_chart(each, found) for each in points],
-        times=times,
+        charts=[_chart(each, _marks(each.column.name, found)) for each in drawn.points],
+        drawn=drawn,
+        close={
+            each.found.incident: _close(each, points)
+            for each, points in zip(close, near, strict=True)
+        },
     )
 
 
-def _chart(points: Points, found: list[Found]) -> dict[str, Any]:
-    """Return what the page's script draws of one column."""
-    name = points.column.name
-    marks = [
+def _close(each: Closeup, drawn: Drawn) -> dict[str, Any]:
+    charts = [_chart(points, [each.marks[points.column.name]]) for points in drawn.points]
+    return {"times": drawn.times, "ends": [drawn.first, drawn.last], "charts": charts}
+
+
+def _marks(name: str, found: list[Found]) -> list[dict[str, Any]]:
+    return [
         {
             "change": parse_ts(member["change_point"]) / 1e6,
             "detected": parse_ts(member["detected_at"]) / 1e6,
@@ -82,8 +94,12 @@ def _chart(points: Points, found: list[Found]) -> dict[str, Any]:
         for member in each.members
         if member["feature"] == name
     ]
+
+
+def _chart(points: Points, marks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the page's script draws of one column."""
     return {
-        "name": name,
+        "name": points.column.name,
         "kind": points.column.kind,
         "shares": points.shares,
         "lines": points.lines,

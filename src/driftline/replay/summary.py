@@ -36,7 +36,17 @@ class Found:
     effect_unit: str
     text: str
     members: list[dict[str, Any]] = field(default_factory=list)
-    """Its columns: ``feature``, ``kind``, ``change_point``, ``detected_at``, ``detectors``."""
+    """Its columns: ``feature``, ``kind``, ``change_point``, ``detected_at``, ``detectors``; and
+    ``segment`` where it is about one."""
+    segment: dict[str, str] = field(default_factory=dict)
+    """Whose rows the text is about; empty where it is about all."""
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By column what alerts last told of it: ``text``, and where evidence has them ``interval``
+    (of the change point) and ``with`` (the columns that it moves with, or no longer)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values; ``segment`` is left out where it is empty."""
+        return {key: value for key, value in asdict(self).items() if key != "segment" or value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +121,7 @@ class Summary:
             "warming_up": self.warming_up,
             "sources": self.sources,
             "drills": [asdict(drilled) for drilled in self.drills[:MAX_FOUND]],
-            "found": [asdict(found) for found in self.found[:MAX_FOUND]],
+            "found": [found.to_json() for found in self.found[:MAX_FOUND]],
             "seconds": round(self.seconds, 3),
             "events_per_second": speed,
         }
@@ -133,9 +143,12 @@ def incidents_of(alerts: Path) -> list[Found]:
             held.severity = data["severity"]
             held.detectors = data["detectors"]
             held.resolved_at = data["resolved_at"]
-            if data["feature"] == held.feature and data["state"] != "resolved":
+            same = (data["feature"], data.get("segment", {})) == (held.feature, held.segment)
+            if same and data["state"] != "resolved":
                 held.effect, held.effect_unit = data["effect"], data["effect_unit"]
                 held.text = data["text"]
+            if data["feature"] is not None and data["state"] != "resolved":
+                _tell(held.told.setdefault(data["feature"], {}), data)
     return list(found.values())
 
 
@@ -153,6 +166,17 @@ def drills_of(feedback: Path) -> list[Drilled]:
     return found
 
 
+def _tell(told: dict[str, Any], data: dict[str, Any]) -> None:
+    """Take what an alert says of its column; a detector that has no interval leaves the last."""
+    evidence = data["evidence"]
+    told["text"] = data["text"]
+    if evidence.get("change_point_interval"):
+        told["interval"] = evidence["change_point_interval"]
+    if evidence.get("pairs"):
+        pairs = (name for each in evidence["pairs"] for name in each["pair"])
+        told["with"] = [name for name in dict.fromkeys(pairs) if name != data["feature"]]
+
+
 def _opened(data: dict[str, Any]) -> Found:
     return Found(
         incident=data["incident"],
@@ -168,4 +192,5 @@ def _opened(data: dict[str, Any]) -> Found:
         effect=data["effect"],
         effect_unit=data["effect_unit"],
         text=data["text"],
+        segment=data.get("segment", {}),
     )

@@ -8,8 +8,18 @@
   const say = (v, share) => (v == null ? "–" : share ? percent.format(v) : short.format(v));
   const utc = (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC");
   const HEIGHT = 160;
+  // From which step of the axis on: the label, and what stands under it where year or day change.
+  const NONE = null;
+  const DATES = [
+    [31536000, "{YYYY}", NONE, NONE, NONE, NONE, NONE, NONE, 1],
+    [2419200, "{MMM}", "\n{YYYY}", NONE, NONE, NONE, NONE, NONE, 1],
+    [86400, "{D} {MMM}", "\n{YYYY}", NONE, NONE, NONE, NONE, NONE, 1],
+    [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", NONE, "\n{D} {MMM}", NONE, NONE, NONE, 1],
+    [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", NONE, "\n{D} {MMM}", NONE, NONE, NONE, 1],
+  ];
 
-  // Vertical lines where a change is estimated to have begun, and where it was detected.
+  // Vertical lines where a change is estimated to have begun, and where it was detected; the
+  // interval that it lies in is shaded.
   const marks = (list) => ({
     hooks: {
       draw: [
@@ -30,6 +40,15 @@
             ctx.restore();
           };
           for (const mark of list) {
+            if (mark.interval) {
+              const [from, to] = mark.interval.map((ts) =>
+                Math.min(left + width, Math.max(left, u.valToPos(ts, "x", true))));
+              ctx.save();
+              ctx.fillStyle = color("change");
+              ctx.globalAlpha = 0.18;
+              ctx.fillRect(from, top, to - from, height);
+              ctx.restore();
+            }
             line(mark.detected, color("seen"), [2, 3]);
             line(mark.change, color("change"), []);
           }
@@ -71,7 +90,9 @@
         legend: { show: false },
         cursor: { sync: { key: options.sync }, drag: { x: true, y: false }, points: { size: 5 } },
         scales: {
-          x: { time: true },
+          // Points stand in the middle of their stretches, marks at any time: the axis holds both.
+          x: { time: true, range: (_, low, high) =>
+            low <= times[0] && high >= times.at(-1) ? options.ends : [low, high] },
           y: {
             range: (_, low, high) => {
               if (low == null) return [0, 1];
@@ -82,7 +103,7 @@
           },
         },
         axes: [
-          { ...axis, space: 70, size: 40 },
+          { ...axis, space: 70, size: 40, values: DATES },
           { ...axis, size: 52, values: (_, ticks) => ticks.map((v) => say(v, options.share)) },
         ],
         bands: options.band ? [{ series: [2, 1], fill: color("band") }] : [],
@@ -109,13 +130,13 @@
     return { chart, box };
   }
 
-  function valueLines(times, c) {
+  function valueLines(times, c, near) {
     const normal = (name) => ({ values: flat(times, c.normal[name]), stroke: color("dash"),
       dash: [5, 4], width: 1 });
     if (!c.shares) {
       return [
-        { label: "5 %", values: c.lines.low, stroke: "transparent" },
-        { label: "95 %", values: c.lines.high, stroke: "transparent" },
+        { label: near ? "25 %" : "5 %", values: c.lines.low, stroke: "transparent" },
+        { label: near ? "75 %" : "95 %", values: c.lines.high, stroke: "transparent" },
         { label: "median", values: c.lines.median, stroke: color("line"), width: 2 },
         normal("low"), normal("median"), normal("high"),
       ];
@@ -136,11 +157,36 @@
     return title;
   }
 
-  function draw(host, times, c, sync) {
+  function missingPlot(host, times, c, title, common) {
+    return plot(host, times, title, [
+      { label: "missing", values: c.missing, stroke: color("line") },
+      { label: "reference", values: flat(times, c.normal_missing), stroke: color("dash"),
+        dash: [5, 4], width: 1 },
+    ], { ...common, share: true, zero: true });
+  }
+
+  // An incident's own plots: of each column what the incident says of it, and nothing else.
+  function drawClose(host, { times, ends }, c, sync) {
     const numeric = !c.shares;
-    const common = { sync, marks: c.marks };
+    const common = { sync, marks: c.marks, ends };
+    const title = document.createElement("span");
+    const name = document.createElement("b");
+    name.textContent = c.name;
+    title.append(name, " ");
+    if (c.missing && c.marks[0].kind === "missing") {
+      title.append("share missing");
+      return [missingPlot(host, times, c, title, common)];
+    }
+    if (!numeric) title.append(levelsTitle(c));
+    return [plot(host, times, title, valueLines(times, c, true),
+      { ...common, band: numeric, share: !numeric, zero: !numeric })];
+  }
+
+  function draw(host, { times, ends }, c, sync) {
+    const numeric = !c.shares;
+    const common = { sync, marks: c.marks, ends };
     const made = [
-      plot(host, times, numeric ? "values" : levelsTitle(c), valueLines(times, c),
+      plot(host, times, numeric ? "values" : levelsTitle(c), valueLines(times, c, false),
         { ...common, band: numeric, share: !numeric, zero: !numeric }),
       plot(host, times, "PSI against the reference", [
         { label: "PSI", values: c.psi, stroke: color("line") },
@@ -149,11 +195,7 @@
       ], { ...common, zero: true }),
     ];
     if (c.missing) {
-      made.push(plot(host, times, "missing", [
-        { label: "missing", values: c.missing, stroke: color("line") },
-        { label: "reference", values: flat(times, c.normal_missing), stroke: color("dash"),
-          dash: [5, 4], width: 1 },
-      ], { ...common, share: true, zero: true }));
+      made.push(missingPlot(host, times, c, "missing", common));
     }
     return made;
   }
@@ -200,8 +242,8 @@
 
   const drawn = new Map();
   function show(row) {
-    const { times, chart, sync } = row.source;
-    drawn.set(row, draw(row, times, chart, sync));
+    const { over, chart, sync, how } = row.source;
+    drawn.set(row, how(row, over, chart, sync));
   }
   // Plots are made when they come into view: a report may hold a thousand.
   const seen = new IntersectionObserver((entries) => {
@@ -223,7 +265,17 @@
       kind.textContent = chart.kind;
       head.append(chart.name, kind);
       row.append(head);
-      row.source = { times: model.times, chart, sync: "model" + host.dataset.model };
+      row.source = { over: model, chart, sync: "model" + host.dataset.model, how: draw };
+      host.append(row);
+      seen.observe(row);
+    }
+  }
+  for (const host of document.querySelectorAll(".close")) {
+    const over = models[+host.dataset.model].close[host.dataset.incident];
+    for (const chart of over.charts) {
+      const row = document.createElement("div");
+      row.className = "near";
+      row.source = { over, chart, sync: host.dataset.incident, how: drawClose };
       host.append(row);
       seen.observe(row);
     }
@@ -242,7 +294,7 @@
     for (const row of [...drawn.keys()]) clear(row);
   });
   addEventListener("beforeprint", () => {
-    for (const row of document.querySelectorAll(".feature")) if (!drawn.has(row)) show(row);
+    for (const row of document.querySelectorAll(".feature, .near")) if (!drawn.has(row)) show(row);
   });
   let waiting;
   addEventListener("resize", () => {
