@@ -51,7 +51,6 @@ MOST = 3.2
 
 _MIN_BLOCKS = 20
 _SCALES = (1, 4, 16)
-_CHUNK = 1_000
 
 
 @dataclass(frozen=True)
@@ -168,8 +167,8 @@ def measure_dependence(scoring: Scoring, scored: Floats, slot: Integers | None) 
     apart = inside(blocks.pooled(scoring, ~fitted)[0])
     share = np.clip(np.concatenate([pair_shares(r), apart]), EXTREME, 1 - EXTREME)
     level = levels(share)
-    x = (blocks.centred / np.sqrt(np.maximum(within, 1e-12))[:, None]).T
-    x = x[:: -(-x.shape[0] // MAX_PRICED_ROWS)]
+    x = blocks.centred[:, :: -(-scored.shape[1] // MAX_PRICED_ROWS)]
+    x = x / np.sqrt(np.maximum(within, 1e-12))[:, None]
     spread, price, error = _prices(x, r, share, components, scoring)
     block_r = correlations(blocks.covariance, blocks.variance, scoring)
     block_share = np.concatenate([pair_shares(block_r), inside(block_r)], axis=1)
@@ -177,7 +176,7 @@ def measure_dependence(scoring: Scoring, scored: Floats, slot: Integers | None) 
     rows = np.concatenate([blocks.rows, all_rows], axis=1)
     rho = _overdispersion((levels(block_share) - level) / spread, rows)
     # The price is known as well as so many independent rows tell it.
-    told = np.minimum(rows.sum(axis=0), x.shape[0])
+    told = np.minimum(rows.sum(axis=0), x.shape[1])
     told[scoring.pairs :] *= 1 - 1 / FITTED
     told /= 1 + (np.maximum(rows.mean(axis=0), 1.0) - 1) * rho
     price = np.log(price + CERTAINTY * error / np.sqrt(np.maximum(told, 1.0))[:, None])
@@ -264,40 +263,66 @@ def _prices(
     Parameters
     ----------
     x
-        Standardised rows, shape (n, d), NaN where missing.
+        Standardised rows, shape (d, n), NaN where missing.
     """
+    d, n = x.shape
     slope = 2 * share * (1 - share)
-    full = np.eye(scoring.columns.size)
+    there = ~np.isnan(x)
+    filled = np.where(there, x, 0.0)
+    squares = filled**2
+    spread, count = np.empty((2, share.size))
+    paid = np.empty((2, SLOPES.size, share.size))
+    at = 0
+    for i in range(d - 1):
+        # The pairs of one column with those after it stand side by side.
+        own = slice(at, at + d - 1 - i)
+        at = own.stop
+        both = there[i] & there[i + 1 :]
+        h = r[own, None] / -2 * (squares[i] + squares[i + 1 :])
+        h += filled[i] * filled[i + 1 :]
+        h *= both / (2 * slope[own, None])
+        count[own] = np.count_nonzero(both, axis=1)
+        spread[own] = _pay(h, count[own], paid[..., own])
+    full = np.eye(d)
     full[scoring.first, scoring.second] = full[scoring.second, scoring.first] = r
     weight = components * (full @ components)
-
-    def influence(rows: Floats) -> Floats:
-        a, b = rows[:, scoring.first], rows[:, scoring.second]
-        filled = np.nan_to_num(rows)
-        pair = (a * b - r / 2 * (a * a + b * b)) / 2
-        inside = np.cumsum((filled @ components) ** 2 - filled**2 @ weight, axis=1)
-        return np.concatenate([pair, inside / scoring.columns.size], axis=1) / slope
-
-    chunks = [x[at : at + _CHUNK] for at in range(0, x.shape[0], _CHUNK)]
-    count, squares = np.zeros((2, share.size))
-    for rows in chunks:
-        h = influence(rows)
-        count += np.count_nonzero(~np.isnan(h), axis=0)
-        squares += np.nansum(h * h, axis=0)
-    count = np.maximum(count, 1.0)
-    # A column that stands there twice has no influence left: any departure of it is a large one.
-    spread = np.maximum(np.sqrt(squares / count), 0.25)
-    # The slopes are one, doubled twice, and all turned round: squares are all that is needed.
-    powers = np.zeros((2, 4, share.size))
-    for rows in chunks:
-        up = np.exp(np.clip(SLOPES[0] * influence(rows) / spread, -50.0, 50.0))
-        for way, paid in enumerate((up, 1 / up)):
-            for k in range(4):
-                powers[way, k] += np.nansum(paid, axis=0)
-                np.multiply(paid, paid, out=paid)
-    powers /= count
-    mean, square = (powers[:, k : k + 3].reshape(6, -1).T for k in (0, 1))
+    h = np.cumsum((components.T @ filled) ** 2 - weight.T @ squares, axis=0)
+    h /= d * slope[at:, None]
+    count[at:] = n
+    spread[at:] = _pay(h, count[at:], paid[..., at:])
+    mean, square = paid[0].T, paid[1].T
     return spread, mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+
+def _pay(h: Floats, count: Floats, out: Floats) -> Floats:
+    """Work out what bets pay on some contrasts, and return the spread of the influences.
+
+    Parameters
+    ----------
+    h
+        Influences of the rows, shape (contrasts, n), 0 where there is none; is overwritten.
+    count
+        Rows that have one, shape (contrasts,).
+    out
+        Takes the means of the payments and of their squares, shape (2, slopes, contrasts).
+    """
+    told = np.maximum(count, 1.0)
+    # A column that stands there twice has no influence left: any departure of it is a large one.
+    spread = np.maximum(np.sqrt(np.einsum("ij,ij->i", h, h) / told), 0.25)
+    h *= (SLOPES[0] / spread)[:, None]
+    np.exp(np.clip(h, -50.0, 50.0, out=h), out=h)
+    # The slopes are one, doubled twice, and all turned round: squares are all that is needed.
+    # Rows without an influence pay 1, in all of them.
+    half, none = SLOPES.size // 2, h.shape[1] - count
+    sums = np.empty((2, half + 1, count.size))
+    for way, each in enumerate((h, 1 / h)):
+        for k in range(half + 1):
+            sums[way, k] = each.sum(axis=1)
+            np.multiply(each, each, out=each)
+    sums = (sums - none) / told
+    for k in (0, 1):
+        out[k] = sums[:, k : k + half].reshape(SLOPES.size, -1)
+    return spread
 
 
 def _overdispersion(deviation: Floats, count: Floats) -> Floats:
