@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from driftline.detect.betting import Floats
 
+    Singles = npt.NDArray[np.float32]
     Net = Callable[[npt.NDArray[np.int64], Floats, Floats], Floats]
 
 MODEL = -1
@@ -72,7 +73,9 @@ class ShareWatch:
         none = np.zeros(contrasts.size)
         self.open.append(Opened(lead, contrasts, bar, goal, none, none.copy()))
 
-    def step(self, gained: Floats, rows: Floats, start: int, slots: int, net: Net) -> list[Opened]:
+    def step(
+        self, gained: Singles, rows: Singles, start: int, slots: int, net: Net
+    ) -> list[Opened]:
         """Take a block's gains and rows, of all contrasts; return what cleared."""
         cleared = []
         for one in self.open:

@@ -30,6 +30,8 @@ MAX_PAIRED = 100
 """Columns that take part at most: a pane's co-moments grow with their square."""
 STEPS = 32
 """Fixed-point steps in one unit of the normal score; scores stay below 8, products below 2**16."""
+EXACT_ROWS = 255
+"""Rows whose sums of products single precision holds exactly: 2**24 / 2**16, less one."""
 LEAST_VARIED = 0.1
 """Share of values outside a column's fullest bin, at least. What moves in one row of a hundred has
 no correlation in a slot, and a reference has not met most of its coincidences."""
@@ -171,14 +173,14 @@ class Comoments:
         scored
             Their scores, shape (d, n), NaN where there is none.
         complete
-            True where it is known that there is no NaN. One matrix product is enough then.
+            True where it is known that there is no NaN, which need not be looked for then.
         """
-        if complete:
-            self.rows += scored.shape[1]
-        else:
+        self.rows += scored.shape[1]
+        if not complete and np.isnan(scored.sum()):
             there = ~np.isnan(scored)
-            both = _product(there.astype(np.float64)).take(scoring.upper)
-            self.rows += both.astype(np.int64)
+            gaps = ~there.all(axis=0)
+            both = _product(there[:, gaps]).take(scoring.upper)
+            self.rows += both.astype(np.int64) - np.count_nonzero(gaps)
             scored = np.where(there, scored, 0.0)
         self.products += _product(scored).take(scoring.upper).astype(np.int64)
 
@@ -189,19 +191,21 @@ class Comoments:
         self.products = self.products + other.products
 
 
-def _product(scored: Floats) -> Floats:
-    """Return ``scored @ scored.T`` in pieces that are too small for BLAS to spread over threads.
+def _product(scored: npt.NDArray[Any]) -> Floats:
+    """Return ``scored @ scored.T``, exact, in pieces that one thread of BLAS multiplies.
 
     Threads gain nothing here, and on busy cores they wait for one another: measured 70 µs a row of
-    100 columns in place of 0.5.
+    100 columns in place of 0.5. Single precision is exact as well where sums stay below 2**24, and
+    takes half the time.
     """
     d, n = scored.shape
-    step = max(1, ONE_THREAD // (d * (d + 1)))
-    total = scored[:, :step] @ scored[:, :step].T
-    for at in range(step, n, step):
-        piece = scored[:, at : at + step]
+    step = max(1, min(ONE_THREAD // (d * (d + 1)), EXACT_ROWS))
+    total = np.zeros((d, d))
+    single = scored.astype(np.float32)
+    for at in range(0, n, step):
+        piece = single[:, at : at + step]
         total += piece @ piece.T
-    return np.asarray(total)
+    return total
 
 
 @dataclass(frozen=True)
@@ -236,8 +240,8 @@ def covariances(comoments: Comoments, marginals: Marginals, scoring: Scoring) ->
     the difference is of second order, and saves two more sums for each pair.
     """
     mean = marginals.mean
-    product = comoments.products / np.maximum(comoments.rows, 1)
-    found = product - mean[scoring.first] * mean[scoring.second]
+    found = comoments.products / np.maximum(comoments.rows, 1)
+    found -= mean.take(scoring.first) * mean.take(scoring.second)
     return np.asarray(np.where(comoments.rows > 0, found, 0.0))
 
 
@@ -249,5 +253,6 @@ def correlations(covariance: Floats, variance: Floats, scoring: Scoring) -> Floa
     covariance, variance
         Shape (..., pairs) and (..., d).
     """
-    scale = np.sqrt(variance[..., scoring.first] * variance[..., scoring.second])
-    return np.asarray(np.clip(covariance / np.where(scale > 0, scale, np.inf), -1.0, 1.0))
+    sd = np.sqrt(np.where(variance > 0, variance, np.inf))
+    found = covariance / (sd.take(scoring.first, axis=-1) * sd.take(scoring.second, axis=-1))
+    return np.asarray(np.clip(found, -1.0, 1.0, out=found))
