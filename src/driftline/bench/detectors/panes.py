@@ -112,14 +112,36 @@ class _Exact:
         that is as likely as any other; none where nobody compares.
         """
         at = (first + np.arange(slots)) % self._masses.shape[0]
-        drawn = self._rng.multinomial(EVENTS, self._masses[at])
         if scoring is None:
-            return drawn[:, self._real], _NONE
-        chosen = drawn[:, scoring.columns]
-        bins = np.tile(np.arange(chosen.shape[-1]), chosen.shape[0] * chosen.shape[1])
-        codes = np.repeat(bins, chosen.ravel()).reshape(slots, -1, EVENTS)
-        self._rng.permuted(codes, axis=-1, out=codes)
-        return drawn[:, self._real], codes + scoring.begins[:, None]
+            return self._rng.multinomial(EVENTS, self._masses[at])[:, self._real], _NONE
+        apart = np.setdiff1d(np.arange(self._masses.shape[1]), scoring.columns)
+        counts = np.empty((slots, *self._masses.shape[1:]), dtype=np.int64)
+        counts[:, apart] = self._rng.multinomial(EVENTS, self._masses[np.ix_(at, apart)])
+        codes, counts[:, scoring.columns] = self._rows(self._masses[:, scoring.columns], at)
+        return counts[:, self._real], codes + scoring.begins[:, None]
+
+    def _rows(self, masses: Floats, at: Counts) -> tuple[npt.NDArray[np.uint8], Counts]:
+        """Draw codes row by row, and count them; probabilities are exact to 2**-32.
+
+        A third of the time that it takes to draw counts, and then an order.
+        """
+        _, columns, width = masses.shape
+        width = int(np.flatnonzero(masses.any(axis=(0, 1)))[-1]) + 1
+        share = np.cumsum(masses / masses.sum(axis=2, keepdims=True), axis=2)
+        # Ends of the bins among 32-bit numbers; what is beyond the last of them never comes.
+        ends = np.clip(np.rint(share * 2**32) - 1, 0, 2**32 - 1).astype(np.uint32)
+        drawn = self._rng.integers(0, 2**32, (at.size, columns, EVENTS), dtype=np.uint32)
+        codes = np.zeros(drawn.shape, dtype=np.uint8)
+        beyond = np.empty(drawn.shape, dtype=np.bool_)
+        counts = np.zeros((at.size, *masses.shape[1:]), dtype=np.int64)
+        counts[..., 0] = EVENTS
+        for k in range(width - 1):
+            np.greater(drawn, ends[at, :, k, None], out=beyond)
+            codes += beyond
+            more = beyond.view(np.uint8).sum(axis=2, dtype=np.uint8)
+            counts[..., k] -= more
+            counts[..., k + 1] += more
+        return codes, counts
 
 
 class _Counted:
