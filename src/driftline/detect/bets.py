@@ -46,6 +46,8 @@ LEARN = slice(FIXED.stop, FIXED.stop + LEARNT)
 TABLE = FIXED.stop
 BETS = LEARN.stop
 
+LEAST_WON = 0.01
+"""Nats a row: a bet that wins less is no better staked than one that wins this."""
 SHARE = {"missing": 0.15, "unseen": 0.1, "fixed": 0.5, "learnt": 0.25}
 """How a column's stake is split over groups of bets; what a column cannot use goes to the rest."""
 
@@ -78,6 +80,7 @@ def place_bets(laws: Laws, aspects: Collection[Aspect]) -> Table:
     active = np.zeros((columns, BETS), dtype=np.bool_)
     weight = np.zeros((columns, BETS))
     for i, column in enumerate(laws.columns):
+        slowness = np.ones(_INTERIOR)
         if "missing" in aspects:
             _missing(laws, i, pays[i, MISSING], active[i, MISSING])
         if "unseen" in aspects and laws.judges_unseen[i]:
@@ -87,7 +90,7 @@ def place_bets(laws: Laws, aspects: Collection[Aspect]) -> Table:
                 pays[i, k, -2] = np.log(q / laws.unseen_up[i])
                 active[i, k] = laws.unseen_up[i] < 0.5
         if "values" in aspects and column.bins > 1:
-            _interior(laws, i, pays[i, FIXED], active[i, FIXED])
+            slowness = _interior(laws, i, pays[i, FIXED], active[i, FIXED])
             active[i, LEARN] = True
         for name, group in (
             ("missing", MISSING),
@@ -95,9 +98,11 @@ def place_bets(laws: Laws, aspects: Collection[Aspect]) -> Table:
             ("fixed", FIXED),
             ("learnt", LEARN),
         ):
-            made = int(active[i, group].sum())
-            if made:
-                weight[i, group] = np.where(active[i, group], SHARE[name] / made, 0.0)
+            part = active[i, group].astype(np.float64)
+            if name == "fixed":
+                part *= slowness
+            if part.any():
+                weight[i, group] = SHARE[name] * part / part.sum()
         total = weight[i].sum()
         weight[i] /= total if total else 1.0
     pays[~active[:, :TABLE]] = 0.0
@@ -120,7 +125,14 @@ def _missing(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) ->
             active[k] = True
 
 
-def _interior(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -> None:
+def _interior(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -> Floats:
+    """Lay out the bets on a column's values; return their stakes, of shape (bets,).
+
+    A bet of stake w has won after ``(log(threshold) - log(w)) / KL`` rows, KL being what it wins a
+    row where it is right: the sum of these delays is least where stakes go with 1 / KL. A bet on a
+    great change needs none, as it has won in a slot in any case.
+    """
+    stake = np.zeros(_INTERIOR)
     column = laws.columns[i]
     p = laws.interior[i, : column.bins]
     tilts = _ordered(laws, i) if column.kind == "numeric" else _levels(column, p)
@@ -130,14 +142,16 @@ def _interior(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -
     count = len(tilts)
     pays[:count, : column.bins] = ratio
     active[:count] = made
+    stake[:count] = 1 / np.maximum((q * ratio).sum(axis=1), LEAST_WON)
     if column.kind != "numeric":
-        return
+        return stake
     up = laws.unseen_up[i]
     for k, (_, beyond) in enumerate(tilts):
         # A shift carries values over the reference's edge too; a bet on it says so for both.
         if made[k] and beyond > 1.5 * up:
             pays[k, : column.bins] += np.log((1 - beyond) / (1 - up))
             pays[k, -2] += np.log(beyond / up)
+    return stake
 
 
 def _ordered(laws: Laws, i: int) -> list[tuple[Floats, float]]:
