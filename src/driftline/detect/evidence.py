@@ -125,7 +125,7 @@ class Evidence:
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
-        usual, counts = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
+        usual, counts = slot.usual
         rows = int(counts.sum(axis=1).max())
         if not rows:
             return []

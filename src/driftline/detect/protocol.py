@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from driftline.contract import Contract
     from driftline.stats import Pane, Reference
@@ -15,7 +19,7 @@ FindingKind = Literal["drift", "missing", "schema", "volume", "silence", "drill"
 Severity = Literal["page", "notice"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slot:
     """One closed slot of one model, merged over all source partitions and segments.
 
@@ -37,6 +41,19 @@ class Slot:
     pane: Pane
     reference: Reference
     contract: Contract
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """The pane's counts as `Reference.pad` lays them out, once for all detectors."""
+        return self.reference.padded(self.pane)
+
+    @cached_property
+    def usual(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """`counts` freed of the season: as they are, and in whole numbers.
+
+        The same array twice where no column has a season.
+        """
+        return self.reference.freed(self.counts, (self.start + self.end) // 2)
 
 
 @dataclass(frozen=True, slots=True)

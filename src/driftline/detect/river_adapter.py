@@ -137,7 +137,7 @@ class RiverDetector:
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
-        usual, counts = self._reference.usual(slot.pane, (slot.start + slot.end) // 2)
+        usual, counts = slot.usual
         rows = counts.sum(axis=1)
         most = int(rows.max())
         if not most:

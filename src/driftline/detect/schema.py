@@ -73,7 +73,7 @@ class Schema:
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
-        counts = self._reference.padded(slot.pane)
+        counts = slot.counts
         rows = counts.sum(axis=1)
         missing = counts[:, -1]
         return [

@@ -13,7 +13,8 @@ from driftline.stats.dependence import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from driftline.detect.betting import Floats
-    from driftline.stats import Pane, Reference
+    from driftline.detect.protocol import Slot
+    from driftline.stats import Reference
     from driftline.stats.comoments import Scoring
     from driftline.stats.dependence import Dependence
 
@@ -53,7 +54,7 @@ class Blocks:
     """Adds up slots until they have `BLOCK_ROWS` rows; nothing is held where every slot has."""
 
     def __init__(self, reference: Reference, scoring: Scoring, dependence: Dependence) -> None:
-        self._reference, self._scoring = reference, scoring
+        self._scoring = scoring
         self._variance = np.maximum(dependence.variance, 1e-6) * STEPS**2
         usual = Marginals.of_counts(reference.padded_counts, scoring)
         self._mean = usual.mean
@@ -64,17 +65,18 @@ class Blocks:
         self._counts = np.zeros_like(reference.padded_counts)
         self._comoments = Comoments.empty(scoring)
 
-    def add(self, pane: Pane, start: int) -> Block | None:
+    def add(self, slot: Slot) -> Block | None:
         """Add a slot; return a block once it is full, or None."""
-        if pane.comoments is None:
+        comoments = slot.pane.comoments
+        if comoments is None:
             return None
         if not self._slots:
-            if pane.comoments.rows.max() >= BLOCK_ROWS:
-                return self._whole(pane, pane.comoments, start)
-            self._start = start
+            if comoments.rows.max() >= BLOCK_ROWS:
+                return self._whole(slot, comoments)
+            self._start = slot.start
         self._slots += 1
-        self._counts = self._counts + self._reference.padded(pane)
-        self._comoments.merge(pane.comoments)
+        self._counts = self._counts + slot.counts
+        self._comoments.merge(comoments)
         if self._comoments.rows.max() < BLOCK_ROWS:
             return None
         block = self._read(self._counts, self._comoments, self._start, self._slots)
@@ -83,12 +85,12 @@ class Blocks:
         self._comoments = Comoments.empty(self._scoring)
         return block
 
-    def _whole(self, pane: Pane, comoments: Comoments, start: int) -> Block:
+    def _whole(self, slot: Slot, comoments: Comoments) -> Block:
         """Read a slot that is a block by itself, once for all detectors."""
         # Of these very counts: a drill shows its shadow others, with the same co-moments.
-        if comoments.read is None or comoments.read[0] is not pane.counts:
-            block = self._read(self._reference.padded(pane), comoments, start, 1)
-            comoments.read = pane.counts, block
+        if comoments.read is None or comoments.read[0] is not slot.pane.counts:
+            block = self._read(slot.counts, comoments, slot.start, 1)
+            comoments.read = slot.pane.counts, block
         found: Block = comoments.read[1]
         return found
 
@@ -100,10 +102,13 @@ class Blocks:
         stretch = marginals.variance / self._variance
         away |= (stretch > STRETCH) | (stretch < 1 / STRETCH)
         rows = comoments.rows.astype(np.float64)
-        apart = away[scoring.first] | away[scoring.second] | (rows < LEAST_ROWS)
         own = covariances(comoments, marginals, scoring)
-        r = np.where(apart, self._r, correlations(own, marginals.variance, scoring))
-        rows = np.where(apart, 0.0, rows)
+        r = correlations(own, marginals.variance, scoring)
+        apart = rows < LEAST_ROWS
+        if away.any():
+            apart |= away[scoring.first] | away[scoring.second]
+        if apart.any():
+            r[apart], rows[apart] = self._r[apart], 0.0
         return Block(start, slots, r, rows, shift / np.maximum(self._sd, 1e-9))
 
     def snapshot(self) -> dict[str, Any] | None:

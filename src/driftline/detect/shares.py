@@ -139,7 +139,7 @@ class ShareDetector(ABC):
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
-        block = self._blocks.add(slot.pane, slot.start) if self._blocks else None
+        block = self._blocks.add(slot) if self._blocks else None
         if block is None:
             return []
         level = levels(self._shares(block.r))

@@ -209,14 +209,15 @@ class Reference:
         """`pad` of a pane's counts."""
         return self.pad(pane.counts)
 
-    def usual(self, pane: Pane, middle: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """`padded` counts of a slot, freed of the season; `middle` of the slot in microseconds.
+    def freed(
+        self, counts: npt.NDArray[np.int64], middle: int
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Free `padded` counts of a slot of the season; `middle` of the slot in microseconds.
 
         Returns
         -------
         As they are, and in whole numbers; the same array twice where no column has a season.
         """
-        counts = self.padded(pane)
         if not self.season:
             return counts, counts
         freed = self.season.adjust(counts, middle)
