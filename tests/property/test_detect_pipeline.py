@@ -27,7 +27,7 @@ def book() -> Book:
                 model="a",
                 slot=10_000_000,
                 lateness=5_000_000,
-                reference=ReferencePlan(events=300),
+                reference=ReferencePlan(events=700),
                 windows=(
                     WindowPlan(length=MINUTE, hop=MINUTE),
                     WindowPlan(length=3 * MINUTE, hop=MINUTE),
@@ -57,8 +57,10 @@ def traffic(source: Source, seed: int, seconds: int = 400) -> list[Record]:
                     "c": rng.choice("uv"),
                 },
             }
-            if rng.random() < 0.3:
+            if rng.random() < 0.9:
                 event["segment"] = {"channel": rng.choice(["web", "app"])}
+                # Of y only what comes from the app moves.
+                event["features"]["y"] += moved / 2 * (event["segment"]["channel"] == "app")
             value = orjson.dumps(event) if rng.random() > 0.01 else b"{"
             out.append(Record(len(out), (START + second) * 1000, value))
     return out
@@ -76,7 +78,7 @@ class Bus:
         self.panes: list[bytes] = []
         self.detect = Detect(book(), SOURCES, self.references)
         self.read = 0
-        self.published: dict[str, dict[bytes, bytes]] = {
+        self.published: dict[str, dict[str, bytes]] = {
             "windows": {},
             "alerts": {},
             "feedback": {},
@@ -107,8 +109,8 @@ class Bus:
 
     def publish(self, out) -> None:
         for topic in self.published:
-            for key, value in getattr(out, topic):
-                held = self.published[topic].setdefault(key, value)
+            for _, value in getattr(out, topic):
+                held = self.published[topic].setdefault(orjson.loads(value)["id"], value)
                 assert held == value, "a repeat overwrites itself with the same bytes"
         for _, value in out.references:
             self.references.add(value)
@@ -126,7 +128,7 @@ class Bus:
             self.detect.restore(key, value)
         self.read = self.committed
 
-    def finish(self) -> dict[str, dict[bytes, bytes]]:
+    def finish(self) -> dict[str, dict[str, bytes]]:
         for source in SOURCES:
             self.send(self.observers[source].finish())
         while self.read < len(self.panes):
@@ -135,7 +137,7 @@ class Bus:
         return self.published
 
 
-def straight() -> dict[str, dict[bytes, bytes]]:
+def straight() -> dict[str, dict[str, bytes]]:
     bus = Bus(0, [50])
     while bus.observe_some():
         bus.detect_some()
@@ -147,7 +149,10 @@ EXPECTED = straight()
 
 def test_the_moved_feature_is_found_and_no_other():
     alerts = [orjson.loads(v) for v in EXPECTED["alerts"].values()]
-    assert {a["data"]["feature"] for a in alerts if a["data"]["kind"] == "drift"} == {"x"}
+    assert {a["data"]["feature"] for a in alerts if a["data"]["kind"] == "drift"} == {"x", "y"}
+    members = [m for a in alerts for m in a["data"]["members"] if "segment" in m]
+    told = {(m["feature"], m["segment"]["channel"]) for m in members}
+    assert told == {("x", "app"), ("x", "web"), ("y", "app")}
     assert {a["data"]["model"] for a in alerts} <= {"a", "b", "topic:predictions"}
 
 

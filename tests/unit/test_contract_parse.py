@@ -345,5 +345,6 @@ def test_the_canonical_form_spells_defaults_out() -> None:
         '"lateness":"30s","max_ahead":"1h",'
         '"model":"m","reference":{"events":5000,"from":"warmup"},'
         '"retrain":{"at_most_every":"7d","on":["drift","quality"]},"sample":512,'
+        '"segments":{"most":20},'
         '"sla":{},"slot":"10s","windows":["1h"]}'
     )

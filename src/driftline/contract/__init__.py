@@ -26,6 +26,7 @@ from driftline.contract.types import (
     Rate,
     ReferencePlan,
     Retrain,
+    SegmentPlan,
     Sla,
     WindowPlan,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Rate",
     "ReferencePlan",
     "Retrain",
+    "SegmentPlan",
     "Sla",
     "WindowPlan",
     "canonical",

@@ -33,6 +33,7 @@ from driftline.contract.types import (
     Quality,
     ReferencePlan,
     Retrain,
+    SegmentPlan,
     Sla,
     WindowPlan,
 )
@@ -125,6 +126,18 @@ FEATURE: Final = BlockOf(
         Field("importance", Number(least=0), "Weight beside the other features."),
     ),
     (checks.tolerance_of_kind,),
+)
+
+SEGMENTS: Final = BlockOf(
+    SegmentPlan,
+    (
+        Field(
+            "most",
+            Integer(0, 64),
+            "The largest segments of the reference, at most so many, are watched each by itself "
+            "beside the whole; 0 for none.",
+        ),
+    ),
 )
 
 WINDOW: Final = BlockOf(
@@ -286,6 +299,7 @@ CONTRACT: Final = BlockOf(
             MapOf(FEATURE, "a mapping of feature names (leave it out to infer them)", empty=True),
             "The features, by name; inferred from the reference or the first events if left out.",
         ),
+        Field("segments", SEGMENTS, "Segments that are watched each by itself."),
         Field(
             "detectors",
             ListOf(DetectorKind(DETECTORS), "a list of detectors such as [evidence, adwin]"),

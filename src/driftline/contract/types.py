@@ -68,6 +68,13 @@ class FeaturePlan(Block, frozen=True, kw_only=True):
     importance: float = 1.0
 
 
+class SegmentPlan(Block, frozen=True, kw_only=True):
+    """Which of the events' segments are watched each by itself, beside the whole."""
+
+    most: int = 20
+    """The largest ones of the reference; 0 for none."""
+
+
 class DetectorPlan(Block, frozen=True, kw_only=True):
     """A detector by name, with its parameters."""
 
@@ -180,6 +187,7 @@ class Contract(Block, frozen=True, kw_only=True):
     budget: Budget = Budget()
     reference: ReferencePlan = ReferencePlan()
     features: dict[str, FeaturePlan] | None = None
+    segments: SegmentPlan = SegmentPlan()
     detectors: tuple[DetectorPlan, ...] = (
         DetectorPlan(name="evidence"),
         DetectorPlan(name="adwin"),

@@ -22,7 +22,7 @@ from driftline.detect.law import Tolerances
 from driftline.detect.liveness import Liveness
 from driftline.detect.planting import makes_sense
 from driftline.detect.protocol import Detector, Finding, FindingKind, Severity, Slot
-from driftline.detect.registry import CERTAIN, STATISTICAL, build
+from driftline.detect.registry import CERTAIN, STATISTICAL, build, build_segments
 from driftline.detect.river_adapter import RiverDetector
 from driftline.detect.river_table import RIVER
 from driftline.detect.schema import Schema
@@ -51,6 +51,7 @@ __all__ = [
     "Unread",
     "budget_slots",
     "build",
+    "build_segments",
     "makes_sense",
     "split",
 ]

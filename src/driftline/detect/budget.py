@@ -6,6 +6,10 @@ river sharing theirs alike; one that stands alone takes all of it. A detector wi
 budget of one false page in A slots works with a mean time to a false alarm of A / s slots, over all
 features: within it features are averaged, weighted by importance, so a hundred dull ones cost an
 important one the logarithm of a hundred.
+
+Where segments are watched each by itself, they take the part `SEGMENTS` of the budget and share it
+alike, whatever their size: twenty cost each of them the logarithm of twenty. The whole works with
+what is left; without segments it has everything.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 SHARES = {"evidence": 0.6, "correlation": 0.1, "joint": 0.05}
 OTHERS = 0.25
 """Part of the budget that all other detectors share."""
+SEGMENTS = 0.2
+"""Part of the budget that segments take together, where there are any."""
 LEAST_SLOTS = 10.0
 """A shorter mean run than this is no detector; budgets looser than it are read as this."""
 
@@ -36,6 +42,22 @@ def notice_gain(contract: Contract) -> float:
     if notices is None:
         return 1.0
     return max(1.0, notices.count / notices.per / max(pages.count / pages.per, 1e-300))
+
+
+def run_of_whole(slots: float, segments: int) -> float:
+    """Return the mean run length left to the detectors of the whole, beside so many segments.
+
+    Parameters
+    ----------
+    slots
+        Mean run length promised for the model, in slots.
+    """
+    return slots / (1 - SEGMENTS) if segments else slots
+
+
+def run_of_segment(slots: float, segments: int) -> float:
+    """Return the mean run length of each of so many segments, in slots."""
+    return slots * segments / SEGMENTS
 
 
 def split(names: Sequence[str], slots: float) -> dict[str, float]:

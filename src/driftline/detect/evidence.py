@@ -109,7 +109,9 @@ class Evidence:
                 for c in laws.columns
             ]
         )
-        stake = np.maximum(stake, 0.0) * table.active.any(axis=1)
+        # Of a column that no row told of (in a segment, that is) nothing is known to bet against.
+        told = np.array([bool(c.counts.any()) for c in laws.columns])
+        stake = np.maximum(stake, 0.0) * table.active.any(axis=1) * told
         with np.errstate(divide="ignore"):
             self._log_stake = np.log(stake / max(stake.sum(), 1e-300))
         self._weight = np.exp(table.log_weight + self._log_stake[:, None])

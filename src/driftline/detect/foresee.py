@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from driftline.detect.budget import budget_slots, split
+from driftline.detect.budget import split
 from driftline.detect.crowd import Crowd
 from driftline.detect.errors import ParameterError
 from driftline.detect.footing import caveats, footings
 from driftline.detect.foresight import Foreseen, Foresight
 from driftline.detect.law import Tolerances
 from driftline.detect.race import LATE, Race
-from driftline.detect.registry import PARTS, STATISTICAL, build
+from driftline.detect.registry import PARTS, STATISTICAL, build, slots_of_whole
 from driftline.detect.shifts import SHIFTS
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def foresee(
         raise ParameterError(msg)
     given = plans["evidence"].parameters.items()
     tolerances = Tolerances(**{name.removesuffix("_tolerance"): value for name, value in given})
-    arl = split(list(plans), budget_slots(contract))["evidence"]
+    arl = split(list(plans), slots_of_whole(contract, reference))["evidence"]
     if horizon is None:
         horizon = int(np.clip(HORIZON_EVENTS / rows, *HORIZON_SLOTS))
     chosen, left_out = _choose(reference, contract, only)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftline.contract import Contract
+    from driftline.events.frame import Segment
     from driftline.stats import Pane, Reference
 
 FindingKind = Literal["drift", "missing", "schema", "volume", "silence", "drill"]
@@ -75,6 +76,8 @@ class Finding:
         Natural logarithm of the e-value, where the detector has one.
     evidence
         Whatever else the detector can say; JSON scalars, lists and objects only.
+    segment
+        Whose rows it is about; empty where it is about all.
     """
 
     state: Literal["raised", "cleared"]
@@ -90,6 +93,7 @@ class Finding:
     text: str
     log_e: float | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    segment: Segment = ()
 
 
 class Detector(Protocol):

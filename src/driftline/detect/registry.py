@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from driftline.detect.budget import budget_slots, split
+from driftline.detect.budget import budget_slots, run_of_segment, run_of_whole, split
 from driftline.detect.correlation import Correlation
 from driftline.detect.errors import ParameterError
 from driftline.detect.evidence import Evidence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.detect.bets import Aspect
     from driftline.detect.protocol import Detector
+    from driftline.events.frame import Segment
     from driftline.stats import Reference
 
     Factory = Callable[[Reference, Contract, Mapping[str, Any], float], Detector]
@@ -140,6 +142,28 @@ def build(contract: Contract, reference: Reference) -> list[Detector]:
         else:
             plans.setdefault(part, {})
     names = [name for name in plans if name in STATISTICAL]
-    runs = split(names, budget_slots(contract))
+    runs = split(names, slots_of_whole(contract, reference))
     built = [STATISTICAL[name](reference, contract, plans[name], runs[name]) for name in names]
     return [*built, Schema(reference)]
+
+
+def build_segments(contract: Contract, reference: Reference) -> dict[Segment, Detector]:
+    """Return what watches each segment by itself: `evidence`, if the contract lists it.
+
+    The segments are those that the reference knows, as many of the largest as the contract wants.
+    """
+    watched = _watched(contract, reference)
+    run = run_of_segment(budget_slots(contract), len(watched))
+    given = next((p.parameters for p in contract.detectors if p.name == "evidence"), {})
+    return {segment: _evidence(own, contract, given, run) for segment, own in watched.items()}
+
+
+def slots_of_whole(contract: Contract, reference: Reference) -> float:
+    """Return the mean run length of all detectors that see the whole of a model, in slots."""
+    return run_of_whole(budget_slots(contract), len(_watched(contract, reference)))
+
+
+def _watched(contract: Contract, reference: Reference) -> dict[Segment, Reference]:
+    if all(plan.name != "evidence" for plan in contract.detectors):
+        return {}
+    return dict(islice(reference.segments.items(), contract.segments.most))

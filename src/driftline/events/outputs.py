@@ -139,6 +139,10 @@ class MemberNote(msgspec.Struct, kw_only=True):
     change_point: Instant
     detected_at: Instant
     detectors: list[str]
+    segment: Annotated[
+        dict[str, str] | msgspec.UnsetType,
+        Meta(description="Whose rows it is about; left out where it is about all."),
+    ] = msgspec.UNSET
 
 
 class AlertData(msgspec.Struct, kw_only=True):
@@ -171,6 +175,10 @@ class AlertData(msgspec.Struct, kw_only=True):
     runbook: str | None
     owner: Owner | None
     replay: Annotated[str, Meta(description="The command that shows the incident again.")]
+    segment: Annotated[
+        dict[str, str] | msgspec.UnsetType,
+        Meta(description="Whose rows it is about; left out where it is about all."),
+    ] = msgspec.UNSET
 
 
 class Alert(CloudEvent, kw_only=True):

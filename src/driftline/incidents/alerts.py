@@ -17,6 +17,7 @@ from driftline.incidents.incident import hash_of
 if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.detect.protocol import Finding
+    from driftline.events.frame import Segment
     from driftline.incidents.context import Context
     from driftline.incidents.incident import Change, Incident
 
@@ -43,10 +44,12 @@ def alert_message(change: Change, contract: Contract, context: Context) -> tuple
     if change.state != "resolved" and change.finding is not None:
         told = finding_part(change.finding)
     feature = told["feature"]
+    # The slots at hand are of all rows, so of a segment they say nothing; its own windows do.
     # A silence is about time alone; which slots are at hand then depends on when it was noticed.
     columns = incident.family != FLOW
     window = None
-    if columns:
+    segment = tuple(sorted(told.get("segment", {}).items()))
+    if columns and not segment:
         names = [feature] if feature is not None else []
         window = context.window(incident.change_point, change.at, contract.slot, names)
     data: dict[str, Any] = {
@@ -63,7 +66,7 @@ def alert_message(change: Change, contract: Contract, context: Context) -> tuple
         "members": [_member(incident, i) for i in range(min(len(incident.members), MAX_LISTED))],
         "opened_at": format_ts(incident.detected_at),
         "resolved_at": None if incident.resolved_at is None else format_ts(incident.resolved_at),
-        "reference": context.normal(feature) if columns else None,
+        "reference": context.normal(feature, segment) if columns else None,
         "window": window,
         "runbook": contract.runbook,
         "owner": None if contract.owner is None else msgspec.to_builtins(contract.owner),
@@ -92,6 +95,7 @@ def finding_part(finding: Finding) -> dict[str, Any]:
         "text": finding.text,
         "log_e": finding.log_e,
         "evidence": finding.evidence,
+        **_segment_part(finding.segment),
     }
 
 
@@ -103,7 +107,13 @@ def _member(incident: Incident, position: int) -> dict[str, Any]:
         "change_point": format_ts(member.change_point),
         "detected_at": format_ts(member.detected_at),
         "detectors": list(member.seen_by),
+        **_segment_part(member.segment),
     }
+
+
+def _segment_part(segment: Segment) -> dict[str, Any]:
+    """Return the field that names a segment; there is none where it is about all rows."""
+    return {"segment": dict(segment)} if segment else {}
 
 
 def replay_command(

@@ -12,6 +12,7 @@ from driftline.stats.summary import Summariser
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from driftline.events.frame import Segment
     from driftline.stats import Column, Reference
 
 __all__ = ["Context"]
@@ -88,15 +89,19 @@ class Context:
             },
         }
 
-    def normal(self, name: str | None) -> dict[str, Any] | None:
-        """Name the reference and describe one of its columns; None where there is no reference."""
+    def normal(self, name: str | None, segment: Segment = ()) -> dict[str, Any] | None:
+        """Name the reference and describe one of its columns; None where there is no reference.
+
+        Of a segment it is the segment's own rows that are counted and described.
+        """
         if self.reference is None:
             return None
-        position = None if name is None else self.reference.index.get(name)
-        column = None if position is None else self.reference.columns[position]
+        own = self.reference.segments.get(segment, self.reference)
+        position = None if name is None else own.index.get(name)
+        column = None if position is None else own.columns[position]
         return {
             "id": self.reference.id,
-            "events": self.reference.events,
+            "events": own.events,
             "statistics": None if column is None else _describe(column),
         }
 

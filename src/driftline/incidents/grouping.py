@@ -2,7 +2,9 @@
 
 - Findings belong to a *family*: "data" (drift, missing, schema) or "flow" (volume, silence); a
   family never joins another's incident.
-- A finding joins an open incident that already holds its column and kind.
+- A finding joins an open incident that already holds its column and kind (and segment).
+- A finding about a segment joins the incident that holds its column and kind for all rows: where
+  the whole has moved, its segments have, whenever each of them shows it.
 - Otherwise it joins an incident whose change point is close to its own. Close is the largest of
   three slots, a tenth of the time from the incident's change to the finding's detection, and half
   the longer of the two detection delays: what took an hour to see is not dated to the second.
@@ -10,6 +12,9 @@
 - Of several close incidents it joins the closest, and of equally close ones the oldest.
 - What joins none opens an incident. Within one slot what can page comes before what cannot, the
   whole model before its columns, and inputs before predictions, which move because inputs did.
+  Where segments have something to say as well, the strongest evidence beyond its threshold comes
+  first, so that what one segment alone has done bears its name. Where all have moved, the whole
+  has the stronger evidence, and where evidence is at its ceiling it is given the benefit.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from driftline.detect.protocol import Finding
+    from driftline.events.frame import Segment
     from driftline.incidents.incident import Incident
 
 __all__ = ["FLOW", "MANY", "closeness", "family_of", "find_incident", "in_order_of_rank", "net"]
@@ -36,6 +42,8 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NEAR_SLOTS = 3
 NEAR_SHARE = 0.1
 DELAY_SHARE = 0.5
+CLEARLY = 1.0
+"""By how much a segment's log evidence has to be the stronger one before it names an incident."""
 
 
 def family_of(kind: str) -> str:
@@ -80,38 +88,51 @@ def find_incident(finding: Finding, incidents: Iterable[Incident], slot: int) ->
         Length of a slot, microseconds.
     """
     best: tuple[int, Incident] | None = None
+    whole: Incident | None = None
     for incident in incidents:
-        if incident.member(finding.feature, finding.kind) is not None:
+        if incident.member(finding.feature, finding.kind, finding.segment) is not None:
             return incident
+        if finding.segment and incident.member(finding.feature, finding.kind) is not None:
+            whole = whole or incident
         if incident.family != family_of(finding.kind):
             continue
         distance = closeness(finding, incident, slot)
         if distance is not None and (best is None or distance < best[0]):
             best = distance, incident
-    return best[1] if best else None
+    return whole or (best[1] if best else None)
 
 
 def net(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the last word of each detector on each column and kind, in order of first mention.
+    """Return the last word of each detector on each column, kind and segment, in order of mention.
 
     Parameters
     ----------
     findings
         Of one moment, in the order in which the detectors gave them.
     """
-    last: dict[tuple[str | None, str, str], Finding] = {}
+    last: dict[tuple[str | None, str, str, Segment], Finding] = {}
     for finding in findings:
-        last[finding.feature, finding.kind, finding.detector] = finding
+        last[finding.feature, finding.kind, finding.detector, finding.segment] = finding
     return list(last.values())
 
 
 def in_order_of_rank(findings: Iterable[Finding]) -> list[Finding]:
     """Sort findings of one moment so that the first is the one to name an incident by."""
+    ranked = list(findings)
+    if any(finding.segment for finding in ranked):
+        ranked.sort(key=_beyond_threshold, reverse=True)
     return sorted(
-        findings,
+        ranked,
         key=lambda f: (
             f.severity != "page",
             f.feature is not None,
             f.feature is not None and is_prediction_column(f.feature),
         ),
     )
+
+
+def _beyond_threshold(finding: Finding) -> float:
+    if finding.log_e is None:
+        return 0.0
+    beyond = finding.log_e - float(finding.evidence.get("log_threshold", finding.log_e))
+    return beyond - CLEARLY if finding.segment else beyond

@@ -10,6 +10,7 @@ import orjson
 
 if TYPE_CHECKING:
     from driftline.detect.protocol import Finding, Severity
+    from driftline.events.frame import Segment
 
 __all__ = ["Change", "ChangeState", "Incident", "Member", "hash_of"]
 
@@ -23,7 +24,7 @@ def hash_of(*about: object) -> str:
 
 @dataclass(slots=True)
 class Member:
-    """One column and kind inside an incident, and the detectors that see it.
+    """One column and kind inside an incident, of all rows or of a segment, and who sees it.
 
     Attributes
     ----------
@@ -42,11 +43,12 @@ class Member:
     witnesses: list[str] = field(default_factory=list)
     seen_by: list[str] = field(default_factory=list)
     told: dict[str, float] = field(default_factory=dict)
+    segment: Segment = ()
 
     @property
-    def key(self) -> tuple[str | None, str]:
+    def key(self) -> tuple[str | None, str, Segment]:
         """What tells members apart."""
-        return self.feature, self.kind
+        return self.feature, self.kind, self.segment
 
 
 @dataclass(slots=True)
@@ -102,9 +104,10 @@ class Incident:
         """All detectors that have seen it, sorted."""
         return sorted({name for member in self.members for name in member.seen_by})
 
-    def member(self, feature: str | None, kind: str) -> Member | None:
-        """Return the member for a column and kind, if there is one."""
-        return next((m for m in self.members if m.key == (feature, kind)), None)
+    def member(self, feature: str | None, kind: str, segment: Segment = ()) -> Member | None:
+        """Return the member for a column and kind, of all rows or of a segment, if there is one."""
+        key = feature, kind, segment
+        return next((m for m in self.members if m.key == key), None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -113,7 +116,10 @@ class Incident:
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Incident:
         """Take up what `to_json` gave."""
-        members = [Member(**member) for member in state["members"]]
+        members = [
+            Member(**{**member, "segment": tuple((k, v) for k, v in member.get("segment", ()))})
+            for member in state["members"]
+        ]
         return cls(**{**state, "members": members})
 
 

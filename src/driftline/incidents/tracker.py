@@ -45,7 +45,8 @@ class Incidents:
     A change is reported when an incident opens, when a further column (or kind) joins, when it
     becomes a page, when an effect has doubled since it was last told, when it comes back within a
     day, and when everything in it has cleared. A second detector that agrees is listed as a witness
-    and reported with the next change.
+    and reported with the next change, and so is a segment of what has moved as a whole, unless the
+    effect is twice as large in it.
 
     Complexity: time O(findings × open incidents); at most 100 open and 100 closed incidents are
     kept.
@@ -135,7 +136,8 @@ class Incidents:
     def _id(self, finding: Finding) -> str:
         slot = finding.change_point // self._contract.slot
         about = (finding.kind, finding.feature, finding.detector, slot)
-        return hash_of("incident", self._contract.model, *about)
+        own = (finding.segment,) if finding.segment else ()
+        return hash_of("incident", self._contract.model, *about, *own)
 
     def _open_for(self, finding: Finding) -> Change:
         back = self._reopened(finding)
@@ -174,13 +176,14 @@ class Incidents:
         same = [
             incident
             for incident in self._closed
-            if incident.member(finding.feature, finding.kind) is not None
+            if incident.member(finding.feature, finding.kind, finding.segment) is not None
             and began < (incident.resolved_at or 0)
         ]
         return min(same, key=lambda incident: abs(incident.change_point - began), default=None)
 
     def _join(self, incident: Incident, finding: Finding) -> list[Change]:
-        fresh = incident.member(finding.feature, finding.kind) is None
+        fresh = incident.member(finding.feature, finding.kind, finding.segment) is None
+        whole = incident.member(finding.feature, finding.kind) if finding.segment else None
         worse = incident.severity == "notice" and finding.severity == "page"
         grown = self._witness(incident, finding)
         if worse:
@@ -191,8 +194,11 @@ class Incidents:
         vanished = incident.member(finding.feature, "schema") is not None
         reasons = {
             "it is a page now": worse,
-            "it joined": fresh and not (finding.kind == "missing" and vanished),
+            "it joined": fresh and not whole and not (finding.kind == "missing" and vanished),
             "the effect has doubled": grown and not fresh,
+            "the effect is twice as large in this segment": fresh
+            and whole is not None
+            and _doubled(finding, whole),
         }
         reason = next((text for text, is_so in reasons.items() if is_so), None)
         if reason is None:
@@ -201,26 +207,27 @@ class Incidents:
 
     def _witness(self, incident: Incident, finding: Finding) -> bool:
         """Write a finding into its member; return whether its effect has doubled since told."""
-        member = incident.member(finding.feature, finding.kind)
+        member = incident.member(finding.feature, finding.kind, finding.segment)
         if member is None:
             member = Member(
-                finding.feature, finding.kind, finding.change_point, finding.detected_at
+                finding.feature,
+                finding.kind,
+                finding.change_point,
+                finding.detected_at,
+                segment=finding.segment,
             )
             incident.members.append(member)
         for names in (member.witnesses, member.seen_by):
             if finding.detector not in names:
                 names.append(finding.detector)
-        size = abs(finding.effect)
-        told = member.told.get(finding.effect_unit)
-        grown = told is not None and size >= 2 * told > 0
-        if told is None or grown:
-            # Detectors measure in units of their own; only the same unit can double.
-            member.told[finding.effect_unit] = size
+        grown = _doubled(finding, member)
+        if grown or finding.effect_unit not in member.told:
+            member.told[finding.effect_unit] = abs(finding.effect)
         return grown
 
     def _clear(self, finding: Finding) -> list[Change]:
         for incident in self._open:
-            member = incident.member(finding.feature, finding.kind)
+            member = incident.member(finding.feature, finding.kind, finding.segment)
             if member is None or finding.detector not in member.witnesses:
                 continue
             member.witnesses.remove(finding.detector)
@@ -273,3 +280,12 @@ class Incidents:
         self._closed = [Incident.from_json(incident) for incident in state["closed"]]
         self._reference = state["reference"]
         self._feedback.restore(state["feedback"])
+
+
+def _doubled(finding: Finding, member: Member) -> bool:
+    """Return whether an effect is twice what was told of a member.
+
+    Detectors measure in units of their own; only the same unit can double.
+    """
+    told = member.told.get(finding.effect_unit)
+    return told is not None and abs(finding.effect) >= 2 * told > 0

@@ -46,7 +46,7 @@ def reference_from_records(
         No row of the model lies in the span.
     """
     book, none = Book((contract,)), References()
-    warmup = WarmUp(contract.model, contract.slot, 0)
+    warmup = WarmUp(contract.model, contract.slot, 0, contract.segments.most)
     sources: dict[Source, Observe] = {}
     for source, records in batches:
         observe = sources.get(source)

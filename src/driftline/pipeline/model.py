@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from driftline.contract import HOUR
-from driftline.detect import Liveness, Slot, StateError, Unread, build
+from driftline.detect import Liveness, StateError, Unread
 from driftline.incidents import Context, Incidents, drill_message
 from driftline.pipeline.drill import Drills
 from driftline.pipeline.lifecycle import REPLACED, accepted
@@ -19,6 +19,7 @@ from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
 from driftline.pipeline.slots import OpenSlot
 from driftline.pipeline.warmup import WarmUp
+from driftline.pipeline.watched import Watched
 from driftline.stats import (
     Pane,
     Sample,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftline.contract import Contract
-    from driftline.detect import Detector, Finding
+    from driftline.detect import Finding, Slot
     from driftline.events.frame import Segment
     from driftline.pipeline.references import References
     from driftline.stats import PaneMessage, Reference
@@ -75,9 +76,7 @@ class Model:
         self._closed_to = -(2**62)
         self._progress: dict[str, tuple[int, dict[tuple[Any, ...], int]]] = {}
         self._overdue = Pane.empty(None, 0)
-        self._number = 0
-        self._reference: Reference | None = None
-        self._detectors: list[Detector] = []
+        self._watched: Watched | None = None
         self._warmup = self._new_warm_up()
         self._renewal = Renewal(contract)
         self._windows = Windows(name, contract.windows)
@@ -183,7 +182,8 @@ class Model:
         if reference is None:
             self._warm_up(start, segments, out)
         elif overall.rows:
-            findings += self._detect(start, end, overall, reference, out)
+            watched = self._watch(reference)
+            findings += self._detect(watched, watched.slot(start, end, overall), segments, out)
         self._report(findings, end, out)
         self._accept(slot.notes, end)
 
@@ -194,29 +194,32 @@ class Model:
             HOUR, MOVING_SLOTS * self._contract.slot
         )
 
-    def _detect(
-        self, start: int, end: int, overall: Pane, reference: Reference, out: Output
-    ) -> list[Finding]:
-        if self._reference is not reference:
-            self._reference = reference
-            self._detectors = build(self._contract, reference)
+    @property
+    def _reference(self) -> Reference | None:
+        """What the last slot was judged by."""
+        return self._watched.reference if self._watched is not None else None
+
+    def _watch(self, reference: Reference) -> Watched:
+        if self._watched is None or self._watched.reference is not reference:
+            self._watched = Watched(self._contract, reference)
             self._renewal.on_reference(reference)
-            self._number = 0
-        overall.sample.sort()
-        slot = Slot(start, end, self._number, overall, reference, self._contract)
+        return self._watched
+
+    def _detect(
+        self, watched: Watched, slot: Slot, segments: dict[Segment, Pane], out: Output
+    ) -> list[Finding]:
         drilled = None
         if not self._renewal.collecting:
             # Before the detectors take it: a drill that begins here copies them as they are.
-            drilled = self._drills.step(slot, self._detectors, self._incidents.troubled)
-        findings = [finding for detector in self._detectors for finding in detector.step(slot)]
+            drilled = self._drills.step(slot, watched.detectors, self._incidents.troubled)
+        findings = watched.step(slot, segments)
         if drilled is not None:
             out.feedback.append(drill_message(drilled, self._contract))
             findings += [drilled.finding] if drilled.finding is not None else []
         findings = self._renewal.unmuted(findings)
-        self._renew(slot, out)
-        self._number += 1
-        overall.sample, overall.comoments = Sample.empty(0, 0), None
-        self._recent.append((start, overall))
+        self._renew(slot, segments, out)
+        slot.pane.sample, slot.pane.comoments = Sample.empty(0, 0), None
+        self._recent.append((slot.start, slot.pane))
         return findings
 
     def _accept(self, notes: set[str], end: int) -> None:
@@ -229,8 +232,8 @@ class Model:
                 # What was collected before is of what has been replaced.
                 self._warmup = self._new_warm_up()
 
-    def _renew(self, slot: Slot, out: Output) -> None:
-        reference = self._renewal.collect(slot)
+    def _renew(self, slot: Slot, segments: dict[Segment, Pane], out: Output) -> None:
+        reference = self._renewal.collect(slot, segments)
         if reference is None:
             return
         version = self._renewal.version
@@ -239,8 +242,8 @@ class Model:
         out.references.append(reference_message(reference, slot.end, version))
 
     def _new_warm_up(self) -> WarmUp:
-        plan = self._contract.reference
-        return WarmUp(self.name, self._contract.slot, plan.events)
+        contract = self._contract
+        return WarmUp(self.name, contract.slot, contract.reference.events, contract.segments.most)
 
     def _warm_up(self, start: int, segments: dict[Segment, Pane], out: Output) -> None:
         self._warmup.hold(start, segments)
@@ -289,7 +292,6 @@ class Model:
             "offset": self.offset,
             "closed_to": self._closed_to,
             "overdue": _encoded({((), ""): self._overdue}),
-            "number": self._number,
             "topics": sorted(self._topics),
             "progress": {
                 source: [start, sorted(seen.items())]
@@ -303,7 +305,7 @@ class Model:
             "windows": self._windows.snapshot(),
             "warmup": self._warmup.snapshot(),
             "renewal": self._renewal.snapshot(),
-            "detectors": [[d.name, d.snapshot()] for d in self._detectors],
+            **(self._watched.snapshot() if self._watched is not None else {}),
             "liveness": self.liveness.snapshot(),
             "unread": self._unread.snapshot(),
             "drills": self._drills.snapshot(),
@@ -335,7 +337,6 @@ class Model:
         self.offset = state["offset"]
         self._closed_to = state["closed_to"]
         self._overdue = self._decoded(state["overdue"])[(), ""]
-        self._number = state["number"]
         self._topics = set(state["topics"])
         self._progress = {
             source: (start, {_about(*about): held for about, held in seen})
@@ -357,18 +358,14 @@ class Model:
             self._drills.restore(state["drills"], None)
             self._renewal.restore(state["renewal"], None)
             return
-        self._reference = find(self.name, state["reference"])
-        if self._reference is None:
+        reference = find(self.name, state["reference"])
+        if reference is None:
             msg = f"its reference {state['reference']} is not on the references topic"
             raise ValueError(msg)
-        self._detectors = build(self._contract, self._reference)
-        saved = dict(state["detectors"])
-        for detector in self._detectors:
-            # A detector that the contract names only now starts cold; one it no longer names goes.
-            if detector.name in saved:
-                detector.restore(saved[detector.name])
-        self._drills.restore(state["drills"], self._reference)
-        self._renewal.restore(state["renewal"], self._reference)
+        self._watched = Watched(self._contract, reference)
+        self._watched.restore(state)
+        self._drills.restore(state["drills"], reference)
+        self._renewal.restore(state["renewal"], reference)
 
     def _decoded(self, panes: list[Any]) -> dict[tuple[Segment, str], Pane]:
         find = self._references.find

@@ -18,6 +18,7 @@ from driftline.pipeline.order import SourceOrder
 from driftline.pipeline.references import Layouts
 from driftline.pipeline.repeats import Repeats
 from driftline.stats import Pane, PaneKey, RawRows, encode_pane, fold
+from driftline.stats.segments import OTHER_SEGMENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ MAX_SEGMENTS = 64
 """Segments of one model in one slot of one partition; further ones are counted as one."""
 MAX_NOTES = 200
 """Accepted changes of one model in one slot of one partition; further ones are only counted."""
-OTHER_SEGMENT = (("segment", "…"),)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from driftline.errors import DriftlineError
-from driftline.stats import Reference
+from driftline.stats import Reference, with_segments
 from driftline.stats.table import read_table
 
 if TYPE_CHECKING:
@@ -177,12 +177,16 @@ def reference_from_file(contract: Contract) -> Reference:
     if contract.features is not None:
         keep = {*contract.features, "prediction", "score"}
         columns = {n: v for n, v in columns.items() if n in keep or n.startswith("prediction.")}
-    return Reference.build(
-        contract.model,
+    slot, seasonal = contract.slot, contract.reference.seasonal
+    found = Reference.build(contract.model, columns, ts=table.ts, slot=slot, seasonal=seasonal)
+    return with_segments(
+        found,
         columns,
+        table.segments or (),
+        most=contract.segments.most,
         ts=table.ts,
-        slot=contract.slot,
-        seasonal=contract.reference.seasonal,
+        slot=slot,
+        seasonal=seasonal,
     )
 
 

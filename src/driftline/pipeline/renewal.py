@@ -9,12 +9,13 @@ from driftline.pipeline.successor import Successor
 from driftline.stats import is_prediction_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from driftline.contract import Contract
     from driftline.detect import Finding, Slot
+    from driftline.events.frame import Segment
     from driftline.pipeline.lifecycle import Accepted
-    from driftline.stats import Reference
+    from driftline.stats import Pane, Reference
 
 __all__ = ["Renewal"]
 
@@ -100,11 +101,17 @@ class Renewal:
             return list(findings)
         return [f for f in findings if f.state == "cleared" or not following.accepts(f.feature)]
 
-    def collect(self, slot: Slot) -> Reference | None:
-        """Take the rows of a slot; return the new reference once there are enough."""
+    def collect(self, slot: Slot, segments: Mapping[Segment, Pane]) -> Reference | None:
+        """Take the rows of a slot; return the new reference once there are enough.
+
+        Parameters
+        ----------
+        segments
+            The panes that were merged into the slot's, by segment.
+        """
         if self._successor is None:
             return None
-        self._successor.hold(slot.start, slot.pane)
+        self._successor.hold(slot.start, slot.pane, segments)
         return self._successor.build()
 
     def done(self) -> None:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftline.contract import DAY
 from driftline.detect.state import pack, unpack
-from driftline.stats import ABSENT, OTHER, Column, Reference
+from driftline.stats import ABSENT, OTHER, Column, Reference, with_segments
 from driftline.stats.rebin import codes_of
 from driftline.stats.season import LEAST_PERIODS, Season
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
     from driftline.contract import Contract
+    from driftline.events.frame import Segment
     from driftline.stats import Pane
 
 __all__ = ["Successor"]
 
+NONE: Mapping[Segment, Pane] = MappingProxyType({})
 MAX_VALUES = 2_000_000
 """Values held for a reference to come, 16 MB; of a very wide model fewer rows are collected."""
 LEAST_ROWS = 100
+MOST_SEGMENTS = 256
+"""Segments that rows are held apart by; those of further ones count for the whole alone."""
 ENOUGH_SLOTS = 200
 """Slots from which natural variability can be learnt anew; from fewer, that of before is kept."""
 ENOUGH_UNSEEN = 0.0025
@@ -44,6 +49,9 @@ class Successor:
     held come together in one bin, their names are not known here. Natural variability is learnt
     anew from `ENOUGH_SLOTS` slots or more, else taken over. A feature that had a season is
     collected over as many days (weeks) as it takes to learn one; rows are thinned meanwhile.
+
+    Segments are chosen anew from the rows held where everything was accepted. Where one feature
+    was, those stay that are watched now, if they have rows enough to tell what is normal of it.
 
     Parameters
     ----------
@@ -70,6 +78,8 @@ class Successor:
         self._starts: list[int] = []
         self._ts: list[npt.NDArray[np.int64]] = []
         self._values: list[npt.NDArray[np.float64]] = []
+        self._named: list[Segment] = []
+        self._of: list[npt.NDArray[np.int64]] = []
 
     @property
     def rows(self) -> int:
@@ -94,6 +104,7 @@ class Successor:
             self.features |= set(features)
         self._since, self._step = since, 1
         self._starts, self._ts, self._values = [], [], []
+        self._named, self._of = [], []
 
     def follow(self, other: Successor) -> None:
         """Begin anew to collect what another one was collecting."""
@@ -104,8 +115,14 @@ class Successor:
         """Return whether a change of a column (or of the whole model) has been accepted."""
         return self.features is None or feature in self.features
 
-    def hold(self, start: int, pane: Pane) -> None:
-        """Keep the sampled rows of a slot; its pane is binned on the old reference."""
+    def hold(self, start: int, pane: Pane, segments: Mapping[Segment, Pane] = NONE) -> None:
+        """Keep the sampled rows of a slot; its pane is binned on the old reference.
+
+        Parameters
+        ----------
+        segments
+            The panes that it was merged from, by segment.
+        """
         rows = pane.sample.rows
         if start < self._since or not rows:
             return
@@ -117,10 +134,27 @@ class Successor:
         self._starts.append(start)
         self._ts.append(pane.sample.ts[:: self._step])
         self._values.append(values[:: self._step])
+        self._of.append(self._segment_of(pane, segments)[:: self._step])
         if self.rows >= 2 * self._needed:
             self._step *= 2
             self._ts = [ts[::2] for ts in self._ts]
             self._values = [values[::2] for values in self._values]
+            self._of = [of[::2] for of in self._of]
+
+    def _segment_of(self, pane: Pane, segments: Mapping[Segment, Pane]) -> npt.NDArray[np.int64]:
+        """Return the segment of each sampled row: its place among those named, or -1."""
+        of = np.full(pane.sample.rows, -1, dtype=np.int64)
+        for segment, own in sorted(segments.items()):
+            # A row that the whole's sample holds is in its segment's, which dropped fewer.
+            here = np.isin(pane.sample.key, own.sample.key) if segment else None
+            if here is None or not here.any():
+                continue
+            if segment not in self._named:
+                if len(self._named) >= MOST_SEGMENTS:
+                    continue
+                self._named.append(segment)
+            of[here] = self._named.index(segment)
+        return of
 
     def build(self) -> Reference | None:
         """Return the new reference once there are rows enough, else None."""
@@ -134,28 +168,43 @@ class Successor:
                 known[column.name] = column
             elif not column.numeric or np.isnan(told).all():
                 known[column.name] = _recounted(column, told)
-        found = Reference.build(
-            self._old.model,
-            {c.name: _told(c, values[:, i]) for i, c in enumerate(self._old.columns)},
-            ts=ts,
-            slot=self._contract.slot,
-            known=known,
-        )
-        return self._with_old_variability(found)
+        told_of = {c.name: _told(c, values[:, i]) for i, c in enumerate(self._old.columns)}
+        slot = self._contract.slot
+        found = Reference.build(self._old.model, told_of, ts=ts, slot=slot, known=known)
+        named: list[Segment] = [*self._named, ()]  # -1, the last one, is none
+        of = [named[place] for place in np.concatenate(self._of).tolist()]
+        most = self._contract.segments.most
+        found = with_segments(found, told_of, of, most=most, ts=ts, slot=slot)
+        segments = {
+            segment: self._with_old_columns(own, self._old.segments.get(segment))
+            for segment, own in found.segments.items()
+            if self.features is None or segment in self._old.segments
+        }
+        return replace(self._with_old_variability(found, self._old), segments=segments)
 
-    def _with_old_variability(self, found: Reference) -> Reference:
+    def _with_old_columns(self, found: Reference, old: Reference | None) -> Reference:
+        """Return a segment's reference, with what was not accepted as it was."""
+        if old is None:
+            return found
+        columns = tuple(
+            new if self.accepts(new.name) else before
+            for new, before in zip(found.columns, old.columns, strict=True)
+        )
+        return self._with_old_variability(replace(found, columns=columns), old)
+
+    def _with_old_variability(self, found: Reference, old: Reference) -> Reference:
         new = np.array([self.accepts(column.name) for column in found.columns])
         fresh = new & (found.slots >= ENOUGH_SLOTS)
         seasons = {
             i: season
-            for counts, wanted in ((self._old.season.counts, ~new), (found.season.counts, new))
+            for counts, wanted in ((old.season.counts, ~new), (found.season.counts, new))
             for i, season in counts.items()
             if wanted[i]
         }
         return replace(
             found,
-            rho=np.where(fresh, found.rho, self._old.rho),
-            tau=np.where(fresh, found.tau, self._old.tau),
+            rho=np.where(fresh, found.rho, old.rho),
+            tau=np.where(fresh, found.tau, old.tau),
             season=Season(found.columns, seasons),
         )
 
@@ -176,6 +225,8 @@ class Successor:
             "version": self.version,
             "starts": self._starts,
             "rows": [ts.size for ts in self._ts],
+            "named": [list(segment) for segment in self._named],
+            "of": pack(np.concatenate([np.empty(0, dtype=np.int64), *self._of])),
             "ts": pack(np.concatenate([np.empty(0, dtype=np.int64), *self._ts])),
             "values": pack(np.concatenate([np.empty((0, len(self._old.columns))), *self._values])),
         }
@@ -193,6 +244,10 @@ class Successor:
         cuts = np.cumsum(sizes)[:-1].tolist() if sizes else []
         self._ts = np.split(ts, cuts) if sizes else []
         self._values = np.split(values, cuts) if sizes else []
+        self._named = [tuple((k, v) for k, v in pairs) for pairs in state.get("named", ())]
+        of = np.full(sum(sizes), -1, dtype=np.int64)
+        of = unpack(state["of"], of) if "of" in state else of
+        self._of = np.split(of, cuts) if sizes else []
 
 
 def _told(column: Column, values: npt.NDArray[np.float64]) -> Sequence[Any]:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline.events.record import Source
-from driftline.stats import ABSENT, Pane, RawRows, Reference, bin_raw, is_prediction_column
+from driftline.stats import (
+    ABSENT,
+    Pane,
+    RawRows,
+    Reference,
+    bin_raw,
+    is_prediction_column,
+    with_segments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,12 +27,21 @@ MAX_ROWS = 200_000
 
 
 class WarmUp:
-    """Raw rows of closed slots, kept until they are enough."""
+    """Raw rows of closed slots, kept until they are enough.
 
-    def __init__(self, model: str, slot: int, needed: int) -> None:
+    Parameters
+    ----------
+    needed
+        Rows that are enough.
+    segments
+        How many segments the reference keeps apart, at most.
+    """
+
+    def __init__(self, model: str, slot: int, needed: int, segments: int) -> None:
         self._model = model
         self._slot = slot
         self._needed = needed
+        self._segments = segments
         self._held: list[tuple[int, Segment, RawRows]] = []
         self.rows = 0
 
@@ -47,7 +64,10 @@ class WarmUp:
             name: [value for raw in blocks for value in _told(raw, name)][::step] for name in names
         }
         ts = np.array([moment for raw in blocks for moment in raw.ts], dtype=np.int64)[::step]
-        return Reference.build(self._model, columns, ts=ts, slot=self._slot)
+        reference = Reference.build(self._model, columns, ts=ts, slot=self._slot)
+        of = [segment for _, segment, raw in self._held for _ in raw.ts][::step]
+        most = self._segments
+        return with_segments(reference, columns, of, most=most, ts=ts, slot=self._slot)
 
     def binned(self, reference: Reference) -> list[tuple[int, Segment, Pane]]:
         """Return the held rows as panes of statistics (their events were counted before)."""

@@ -14,6 +14,7 @@ from driftline.stats.pane import Pane, PaneKey
 from driftline.stats.raw import RawRows
 from driftline.stats.reference import ABSENT, BadReferenceError, Reference, infer_kind
 from driftline.stats.sample import Sample
+from driftline.stats.segments import in_words, with_segments
 from driftline.stats.window import Windows
 from driftline.stats.wire import (
     PaneMessage,
@@ -47,6 +48,8 @@ __all__ = [
     "encode_pane",
     "encode_statistics",
     "fold",
+    "in_words",
     "infer_kind",
     "is_prediction_column",
+    "with_segments",
 ]

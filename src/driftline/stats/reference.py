@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from driftline.stats.column import Column, build_column
 from driftline.stats.comoments import Scoring
 from driftline.stats.dependence import Dependence, measure_dependence
 from driftline.stats.season import Season, learn_season
+from driftline.stats.segments import pack_segments, unpack_segments
 from driftline.stats.transport import whole
 from driftline.stats.variability import Variability, measure_variability
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from driftline.events.frame import Kind
+    from driftline.events.frame import Kind, Segment
     from driftline.stats.pane import Pane
     from driftline.stats.season import Seasonal
 
@@ -61,6 +62,12 @@ class Reference:
         What is usual at which hour; `rho` and `tau` are of what is left without it.
     dependence
         How the columns hang together; None where no two of them compare (see `scoring`).
+    segments
+        References of the segments that are watched each by itself, the one with the most rows
+        first: the same bins, with the counts and the variability of the segment's own rows. See
+        `driftline.stats.segments`.
+    left_out
+        Rows of the largest segments that are not.
     """
 
     model: str
@@ -72,6 +79,8 @@ class Reference:
     gap: int
     season: Season
     dependence: Dependence | None = None
+    segments: Mapping[Segment, Reference] = field(default_factory=dict)
+    left_out: Mapping[Segment, int] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -83,6 +92,7 @@ class Reference:
         slot: int = 0,
         seasonal: Seasonal | None = None,
         known: Mapping[str, Column] | None = None,
+        dependent: bool = True,
     ) -> Reference:
         """Freeze a reference from rows.
 
@@ -101,6 +111,8 @@ class Reference:
         known
             Columns that are frozen already, by name: they are taken as they are, and the rows tell
             only how they vary.
+        dependent
+            False leaves out how the columns hang together: nobody will ask.
 
         Raises
         ------
@@ -139,7 +151,7 @@ class Reference:
         rho, tau = variability.rho, variability.tau
         gap = 0 if ts is None or ts.size < 2 else int(np.diff(np.unique(ts)).max(initial=0))
         found = cls(model, tuple(built), rows, variability.slots, rho, tau, gap, season)
-        if found.scoring is None:
+        if not dependent or found.scoring is None:
             return found
         scored = found.scoring.score(codes, places, rows)
         numbers = ts // slot if ts is not None and slot > 0 else None
@@ -277,6 +289,7 @@ class Reference:
                     }
                     for c in self.columns
                 ],
+                **pack_segments(self),
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -307,9 +320,10 @@ class Reference:
                 Season.from_json(columns, raw["season"]),
             )
             dependence, scoring = raw.get("dependence"), found.scoring
-            if dependence is None or scoring is None:
-                return found  # no two columns compare, or it is older than that
-            return replace(found, dependence=Dependence.from_json(dependence, scoring))
+            if dependence is not None and scoring is not None:
+                # Otherwise no two columns compare, or it is older than that.
+                found = replace(found, dependence=Dependence.from_json(dependence, scoring))
+            return unpack_segments(found, raw)
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             msg = (
                 f"reference: expected the JSON of a reference, got {type(error).__name__}: {error}"

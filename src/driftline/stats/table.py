@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from driftline.errors import DriftlineError, UsageError
+from driftline.events.checks import segment
+from driftline.events.errors import Fault
+from driftline.events.limits import Limits
 from driftline.events.time import parse_ts_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     import numpy.typing as npt
 
+    from driftline.events.frame import Segment
+
 __all__ = ["RESERVED", "Table", "TableError", "csv_header", "read_table", "table_from_events"]
 
 FEATURES = "features."
+SEGMENT = "segment."
 TIMES = ("ts", "timestamp")
 KEPT = frozenset({"prediction", "score"})
 RESERVED = frozenset(
@@ -29,6 +35,7 @@ RESERVED = frozenset(
     + ["arm", "propensity", "source", "action", "id", *TIMES]
 )
 """Columns of a plain table that are no features."""
+_LIMITS = Limits()
 SUFFIXES = (".parquet", ".csv", ".jsonl", ".jsonl.gz")
 
 
@@ -48,10 +55,13 @@ class Table:
     columns
         For each feature, and for ``prediction`` and ``score`` where they are present, n JSON
         scalars, ``None`` where missing.
+    segments
+        Segment of each row; None where the table tells of none.
     """
 
     ts: npt.NDArray[np.int64] | None
     columns: dict[str, list[Any]]
+    segments: list[Segment] | None = None
 
     @property
     def rows(self) -> int:
@@ -64,7 +74,8 @@ def read_table(path: str | Path) -> Table:
 
     A plain table has one column for each feature. ``ts`` or ``timestamp`` is the time of the row;
     the other names of event fields (``model``, ``prediction_id``, ``label``, …) and ``id`` are no
-    features. A file of events, with columns named ``features.<name>`` or with JSON objects under
+    features. Columns named ``segment.<name>``, or objects under ``segment``, are a row's segment.
+    A file of events, with columns named ``features.<name>`` or with JSON objects under
     ``features``, gives those features; its events other than predictions and features are skipped.
 
     Raises
@@ -220,8 +231,40 @@ def _from_columns(path: str | Path, columns: dict[str, list[Any]]) -> Table:
             if name.startswith(FEATURES) or name in KEPT
         }
     else:
-        picked = {name: values for name, values in columns.items() if name not in RESERVED}
-    return Table(ts, picked)
+        apart = RESERVED | set(_segment_columns(columns))
+        picked = {name: values for name, values in columns.items() if name not in apart}
+    return Table(ts, picked, _segments(path, columns))
+
+
+def _segment_columns(columns: Mapping[str, list[Any]]) -> dict[str, str]:
+    """Columns that together are the segment, and what they tell of it; see `RowEncoder`."""
+    if "segment" in columns:
+        return {}
+    return {name: name.removeprefix(SEGMENT) for name in columns if name.startswith(SEGMENT)}
+
+
+def _segments(path: str | Path, columns: dict[str, list[Any]]) -> list[Segment] | None:
+    """Return the segment of each row by the rules of events; None where no row has one."""
+    named = _segment_columns(columns)
+    told: Iterable[Any] = columns.get("segment", ())
+    if named:
+        names, values = list(named.values()), zip(*(columns[n] for n in named), strict=True)
+        told = (dict(zip(names, row, strict=True)) for row in values)
+    known: dict[tuple[Any, ...], Segment] = {}
+    found: list[Segment] = []
+    for row, value in enumerate(told):
+        if not isinstance(value, dict):
+            found.append(())  # a column of that name which is no segment
+            continue
+        pairs = tuple((name, text) for name, text in value.items() if text is not None)
+        if pairs not in known:
+            try:
+                known[pairs] = segment(dict(pairs), "segment", _LIMITS)
+            except Fault as fault:
+                msg = f"{path}, row {row + 1}: {fault}"
+                raise TableError(msg) from fault
+        found.append(known[pairs])
+    return found if any(found) else None
 
 
 def _feature(name: str) -> str:
