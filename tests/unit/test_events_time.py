@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.events.errors import Fault
-from driftline.events.time import format_ts, parse_ts, parse_ts_column
+from driftline.events.time import format_ts, parse_ts, parse_ts_column, read_ts
 
 BASE = 1_795_464_144_000_000  # 2026-11-23T20:02:24Z
 
@@ -126,3 +126,9 @@ def test_no_more_digits_than_needed() -> None:
     assert format_ts(BASE + 120_000) == "2026-11-23T20:02:24.120Z"
     assert format_ts(BASE + 1) == "2026-11-23T20:02:24.000001Z"
     assert format_ts(int(np.int64(-1))) == "1969-12-31T23:59:59.999999Z"
+
+
+def test_times_of_our_own_may_be_the_epoch_itself() -> None:
+    assert [read_ts(format_ts(us)) for us in (-1, 0, 1)] == [-1, 0, 1]
+    with pytest.raises(Fault, match="unset clock"):
+        parse_ts(format_ts(0))

@@ -66,3 +66,9 @@ def test_something_else_on_an_output_topic_is_a_clear_error() -> None:
         event_key(b'{"hello":1}')
     with pytest.raises(DriftlineError, match="expected a window"):
         window_key(b"\x00")
+
+
+def test_what_lies_before_the_epoch_comes_before_what_ends_at_it() -> None:
+    ends = ["1969-12-31T23:59:00Z", "1970-01-01T00:00:00Z", "1970-01-01T00:01:00Z"]
+    keys = [window_key(json.dumps({"id": "w", "model": "m", "end": end}).encode()) for end in ends]
+    assert [key.time for key in keys] == [-60_000_000, 0, 60_000_000]

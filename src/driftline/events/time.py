@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["format_ts", "parse_ts", "parse_ts_column"]
+__all__ = ["format_ts", "parse_ts", "parse_ts_column", "read_ts"]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 EXPECTED = "a time: RFC 3339, epoch seconds or epoch milliseconds"
@@ -69,6 +69,19 @@ def parse_ts(value: object, path: str = "$.ts") -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Fault(path, EXPECTED, brief(value))
     return _from_number(value, path)
+
+
+def read_ts(text: str) -> int:
+    """Read back what `format_ts` wrote, in microseconds since the epoch.
+
+    Unlike a producer's, a time of our own may be the epoch itself: a window may well end there.
+
+    Examples
+    --------
+    >>> read_ts(format_ts(0))
+    0
+    """
+    return _instant(text, "$.time")
 
 
 def format_ts(us: int) -> str:
@@ -126,6 +139,10 @@ def _patch(
 
 
 def _from_text(value: str, path: str) -> int:
+    return _within(_instant(value, path), value, path)
+
+
+def _instant(value: str, path: str) -> int:
     match = _TEXT.fullmatch(value)
     if match is None:
         raise Fault(path, EXPECTED, brief(value))
@@ -142,8 +159,7 @@ def _from_text(value: str, path: str) -> int:
     seconds += (date.toordinal() - _EPOCH) * 86_400
     offset = int(off_h or 0) * 3600 + int(off_m or 0) * 60
     seconds += offset if sign == "-" else -offset
-    us = seconds * SECOND + int((fraction or "0").ljust(6, "0")[:6])
-    return _within(us, value, path)
+    return seconds * SECOND + int((fraction or "0").ljust(6, "0")[:6])
 
 
 def _from_number(value: float, path: str) -> int:

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from driftline.errors import DriftlineError
-from driftline.events.time import parse_ts
+from driftline.events.time import read_ts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,9 +73,7 @@ def event_key(value: bytes) -> Key:
         msg = f"expected an alert or a feedback event, got {value[:60]!r}"
         raise DriftlineError(msg) from error
     about = event.data
-    return Key(
-        parse_ts(event.time), about.model or "", about.incident or "", about.number, event.id
-    )
+    return Key(read_ts(event.time), about.model or "", about.incident or "", about.number, event.id)
 
 
 def window_key(value: bytes) -> Key:
@@ -91,7 +89,7 @@ def window_key(value: bytes) -> Key:
     except msgspec.DecodeError as error:
         msg = f"expected a window, got {value[:60]!r}"
         raise DriftlineError(msg) from error
-    return Key(parse_ts(window.end), window.model, "", 0, window.id)
+    return Key(read_ts(window.end), window.model, "", 0, window.id)
 
 
 class Sorted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from driftline.events.time import parse_ts
+from driftline.events.time import read_ts
 from driftline.replay.history import View
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def closeups(history: History, found: list[Found]) -> list[Closeup]:
         if seen < history.first or begun > history.last:
             continue
         room = max(seen - begun, MIN_WINDOWS * history.length)
-        since = parse_ts(each.change_point)
+        since = read_ts(each.change_point)
         view = View(list(marks), begun - room, seen + room, since)
         made.append(Closeup(each, view, marks))
         if len(made) == MAX_INCIDENTS:
@@ -73,13 +73,13 @@ def _marks(history: History, found: Found) -> dict[str, dict[str, Any]]:
         if name is None:
             continue
         mark = {
-            "change": parse_ts(member["change_point"]) / 1e6,
-            "detected": parse_ts(member["detected_at"]) / 1e6,
+            "change": read_ts(member["change_point"]) / 1e6,
+            "detected": read_ts(member["detected_at"]) / 1e6,
             "kind": member["kind"],
         }
         told = found.told.get(name, {})
         if "interval" in told:
-            mark["interval"] = [parse_ts(end) / 1e6 for end in told["interval"]]
+            mark["interval"] = [read_ts(end) / 1e6 for end in told["interval"]]
         # A correlation is of two columns: both are drawn, though neither may have moved alone.
         for each in (name, *told.get("with", ())):
             if each in history.reference.index:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from driftline.events.time import parse_ts
+from driftline.events.time import read_ts
 from driftline.stats import distance
 from driftline.stats.spans import spans_of
 
@@ -145,7 +145,7 @@ def survey(windows: Path, references: Mapping[str, Reference]) -> dict[str, Hist
         if reference is None or window["reference"] != reference.id:
             continue
         length = round(window["length_s"] * 1e6)
-        start, end = parse_ts(window["start"]), parse_ts(window["end"])
+        start, end = read_ts(window["start"]), read_ts(window["end"])
         history = found.get(reference.model)
         if history is None or length < history.length:
             nothing = [np.zeros_like(column.counts) for column in reference.columns]
@@ -169,7 +169,7 @@ def draw(windows: Path, history: History, views: Sequence[View]) -> list[Drawn]:
             or window["reference"] != history.reference.id
         ):
             continue
-        start = parse_ts(window["start"])
+        start = read_ts(window["start"])
         if _counts_for(history, round(window["length_s"] * 1e6), start):
             for table in tables:
                 table.add(start, window["features"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from driftline.events.time import format_ts, parse_ts
+from driftline.events.time import format_ts, read_ts
 from driftline.replay.foretold import span
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _near(place: int, found: Found) -> str:
     """One incident in words, and where its plots go."""
     names = ", ".join(map(escape, found.features[:8]))
     names += f" and {len(found.features) - 8} more" if len(found.features) > 8 else ""
-    late = span(max(0, parse_ts(found.detected_at) - parse_ts(found.change_point)) / 1e6)
+    late = span(max(0, read_ts(found.detected_at) - read_ts(found.change_point)) / 1e6)
     interval = found.told.get(found.feature or "", {}).get("interval")
     between = f" (between {_short(interval[0])} and {_short(interval[1])})" if interval else ""
     ended = f"resolved {_short(found.resolved_at)}" if found.resolved_at else "open to the end"
@@ -266,9 +266,9 @@ def _timeline(model: Model) -> dict[str, Any]:
                 "label": f"{f.features[0] if f.features else 'whole model'}: {f.kind}"
                 + (f" (+{len(f.features) - 1})" if len(f.features) > 1 else ""),
                 "severity": f.severity,
-                "change": parse_ts(f.change_point) / 1e6,
-                "detected": parse_ts(f.detected_at) / 1e6,
-                "resolved": parse_ts(f.resolved_at) / 1e6 if f.resolved_at else None,
+                "change": read_ts(f.change_point) / 1e6,
+                "detected": read_ts(f.detected_at) / 1e6,
+                "resolved": read_ts(f.resolved_at) / 1e6 if f.resolved_at else None,
             }
             for f in model.found[:40]
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from driftline.events.time import parse_ts
+from driftline.events.time import read_ts
 from driftline.replay.closeup import closeups
 from driftline.replay.history import MAX_COLUMNS, View, draw, survey
 from driftline.replay.page import Model, page
@@ -86,8 +86,8 @@ def _close(each: Closeup, drawn: Drawn) -> dict[str, Any]:
 def _marks(name: str, found: list[Found]) -> list[dict[str, Any]]:
     return [
         {
-            "change": parse_ts(member["change_point"]) / 1e6,
-            "detected": parse_ts(member["detected_at"]) / 1e6,
+            "change": read_ts(member["change_point"]) / 1e6,
+            "detected": read_ts(member["detected_at"]) / 1e6,
             "kind": member["kind"],
         }
         for each in found
