@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from driftline.detect.law import CERTAINTY, SLACK, Tolerances, read_laws
 from driftline.detect.wording import percent
-from driftline.stats.variability import MIN_SLOTS
+from driftline.stats.resample import MIN_SLOTS
+from driftline.stats.variability import MEMORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from driftline.events.frame import Kind
     from driftline.stats import Reference
 
-Code = Literal["no_time", "few_slots", "short", "dependent", "constant", "unimportant"]
+Code = Literal["no_time", "few_slots", "memory", "short", "dependent", "constant", "unimportant"]
 
 MOSTLY = 0.5
 """Rows that tell less than this part of what as many independent ones would are worth a word."""
@@ -44,6 +45,9 @@ class Footing:
         What the contract asks for, in the unit of the margins.
     rows_needed
         Values at which `margin` would be no more than the tolerance, all else being alike.
+    inflation
+        What log ratios of bets are divided by in a slot with the reference's usual rows, as slots
+        differ and resemble their neighbours: a shift takes about so many times as many events.
     """
 
     feature: str
@@ -55,6 +59,7 @@ class Footing:
     margin_missing: float
     tolerance: float
     rows_needed: int
+    inflation: float
 
     @property
     def short(self) -> bool:
@@ -74,6 +79,8 @@ class Caveat:
 def footings(reference: Reference, contract: Contract, tolerances: Tolerances) -> list[Footing]:
     """Return what a reference knows of each of its columns."""
     laws = read_laws(reference, contract, tolerances)
+    spare = max(0.0, reference.events / reference.slots - 1) if reference.slots else 0.0
+    inflation = (1 + spare * reference.rho) * reference.tau
     found = []
     for i, column in enumerate(reference.columns):
         rows = int(column.counts[: column.bins].sum())
@@ -93,6 +100,7 @@ def footings(reference: Reference, contract: Contract, tolerances: Tolerances) -
                 float(laws.missing_up[i] - laws.missing[i]),
                 tolerance,
                 ceil(needed * max(1, rows) / independent),
+                float(inflation[i]),
             )
         )
     return found
@@ -114,6 +122,19 @@ def caveats(reference: Reference, contract: Contract, told: Sequence[Footing]) -
             "takes to measure how much slots differ while nothing is wrong: taken as nothing"
         )
         found.append(Caveat("few_slots", (), text))
+    tau = dict(zip((c.name for c in reference.columns), reference.tau.tolist(), strict=True))
+    memory = [f for f in told if reference.slots < MEMORIES * tau[f.feature] and reference.slots]
+    memory = sorted((f for f in memory if tau[f.feature] > 1), key=lambda f: -tau[f.feature])
+    if memory:
+        worst = memory[0]
+        text = (
+            f"too short a reference for the memory of {_names(memory)}: slots of {worst.feature} "
+            f"resemble one another over about {tau[worst.feature]:,.0f} slots, and there are "
+            f"{reference.slots:,}; its bets are divided by {worst.inflation:,.2g}, to be on the "
+            "safe side, and a shift takes about as many times the events; about "
+            f"{ceil(MEMORIES * tau[worst.feature]):,} slots would tell how much it is"
+        )
+        found.append(Caveat("memory", _all(memory), text))
     bins = {column.name: column.bins for column in reference.columns}
     short = sorted((f for f in told if f.short and bins[f.feature] > 1), key=_sufficiency)
     if short:
@@ -132,9 +153,12 @@ def caveats(reference: Reference, contract: Contract, told: Sequence[Footing]) -
         worst = loose[0]
         text = (
             f"rows tell less than independent ones in {_names(loose)}, as they resemble one "
-            "another within a slot or from slot to slot, or differ by the hour: of "
-            f"{worst.feature} {_worth(worst)} and a change has to stand out from that"
+            "another within a slot or from slot to slot (some slots rarely and much, maybe), or "
+            f"differ by the hour: of {worst.feature} {_worth(worst)} and a change has to stand out "
+            "from that"
         )
+        if worst.inflation > 1 / MOSTLY:
+            text += f"; its bets are divided by {worst.inflation:,.2g}"
         found.append(Caveat("dependent", _all(loose), text))
     names = {f.feature for f in told}
     constant = [name for name, count in bins.items() if count < 2 and name in names]

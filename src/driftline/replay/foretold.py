@@ -143,6 +143,7 @@ def as_json(told: Told) -> dict[str, Any]:
                 "margin_missing": plain(f.margin_missing),
                 "tolerance": plain(f.tolerance),
                 "rows_needed": f.rows_needed,
+                "bets_divided_by": plain(f.inflation),
                 "shifts": shifts.get(f.feature, []),
             }
             for f in foresight.footings
