@@ -35,6 +35,7 @@ def events(scenario: Scenario, kind: str = "prediction") -> list[dict]:
     key = (
         *(m.name for m in scenario.models), *(m.calm for m in scenario.models), scenario.faults,
         scenario.rate, scenario.duration, scenario.following, scenario.label_delay,
+        scenario.segment,
     )  # fmt: skip
     if key not in READ:
         READ[key] = [(t, orjson.loads(v)) for t, _, _, v in stream(scenario)]
@@ -164,6 +165,22 @@ def test_no_fault_touches_what_is_before_it_or_another_feature():
             if at(clean) < np.datetime64("2026-03-02T00:02:00"):
                 assert hurt == clean
             assert hurt["features"]["income"] == clean["features"]["income"]
+
+
+def test_a_fault_may_keep_to_some_rows():
+    healthy, hurt = events(make()), events(make("mean:credit-risk:age:+2sd@2m in country=DE"))
+    changed = {a["features"]["country"] for a, b in zip(healthy, hurt, strict=True) if a != b}
+    assert changed == {"DE"}
+    (told,) = truth(make("mean:credit-risk:age:+2sd@2m in country=DE"))["faults"]
+    assert told["where"] == {"country": "DE"}
+
+
+def test_features_may_be_the_segment_too():
+    for row in events(make(segment=("country", "employment"))):
+        told = {name: row["features"][name] for name in ("country", "employment")}
+        assert row["segment"] == {name: v for name, v in told.items() if v is not None}
+        del row["segment"]
+    assert not any("segment" in row for row in events(make()))
 
 
 def test_faults_end():
@@ -299,7 +316,7 @@ def test_predictions_move_with_features_and_labels_with_the_world_only():
         "mean:credit-risk:age:+1sd@10m", "mean:credit-risk:age:-2.5@10m..25m",
         "spread:m:f:x1.5@1h", "new_category:credit-risk:country:5%@0s", "missing:m:f:0.1%@90m",
         "unit:m:f:x1000@1m", "correlation:m:f@1m", "silence:m@1m..2m", "schema:m:f:vanish@1m",
-        "ramp:m:f:+1sd@1m..3d",
+        "ramp:m:f:+1sd@1m..3d", "mean:m:f:+1sd@10m..25m in country=DE", "stuck:m:f@1m in a=b c",
     ],
 )  # fmt: skip
 def test_fault_text_reads_back(text):
@@ -331,6 +348,10 @@ def test_fault_text_reads_back(text):
         ("schema:credit-risk:age:rot@1m", "one of vanish"),
         ("schema:credit-risk:age:appear@1m", "nothing can appear"),
         ("schema:credit-risk:country:string@1m", "categorical"),
+        ("mean:credit-risk:age@1m in country", "expected feature=level after in"),
+        ("mean:credit-risk:age@1m in country=XX", "expected a level of country .DE, FR"),
+        ("mean:credit-risk:age@1m in age=3", "expected a level of age .., got '3'"),
+        ("silence:credit-risk@1m in country=DE", "silence is of the whole model"),
     ],
 )
 def test_faults_are_checked(text, says):
@@ -346,7 +367,12 @@ def test_all_faults_are_told_at_once():
 
 @pytest.mark.parametrize(
     ("more", "says"),
-    [({"rate": 0.0}, "rate"), ({"seed": -1}, "seed"), ({"label_delay": 0}, "label_delay")],
+    [
+        ({"rate": 0.0}, "rate"),
+        ({"seed": -1}, "seed"),
+        ({"label_delay": 0}, "label_delay"),
+        ({"segment": ("age",)}, "segment: expected categorical features .country, device, empl"),
+    ],
 )
 def test_scenarios_are_checked(more, says):
     with pytest.raises(ScenarioError, match=says):

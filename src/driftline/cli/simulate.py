@@ -30,7 +30,10 @@ def command(
     ] = "credit-risk,demand-forecast",
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", help="kind:model[:feature[:size]]@start[..end]; may be repeated."),
+        typer.Option(
+            "--fault",
+            help="kind:model[:feature[:size]]@start[..end][ in feature=level]; may be repeated.",
+        ),
     ] = None,
     duration: Annotated[
         str | None, typer.Option(help="Event time to make; 1h, without end for --realtime.")
@@ -47,6 +50,9 @@ def command(
         str, typer.Option("--with", help="labels, decisions, outcomes, by comma.")
     ] = "",
     label_delay: Annotated[str, typer.Option(help="Mean time until a label comes.")] = "5m",
+    segment: Annotated[
+        str, typer.Option(help="Features, by comma, whose values are the events' segment too.")
+    ] = "",
     calm: Annotated[
         bool, typer.Option("--calm", help="Independent rows: no season, no memory.")
     ] = False,
@@ -92,7 +98,7 @@ def command(
         raise UsageError(msg)
     scenario = _scenario(
         models, faults or [], duration, rate, seed, start, following, label_delay, events,
-        calm=calm, realtime=realtime,
+        segment, calm=calm, realtime=realtime,
     )  # fmt: skip
     console = Console(stderr=True)
     begun = time.monotonic()
@@ -123,6 +129,7 @@ def _scenario(
     following: str,
     label_delay: str,
     events: int | None,
+    segment: str,
     *,
     calm: bool,
     realtime: bool,
@@ -156,6 +163,7 @@ def _scenario(
         events=events,
         following=frozenset(known[name] for name in asked),
         label_delay=_read(parse_duration, label_delay, "--label-delay", "5m"),
+        segment=tuple(name.strip() for name in segment.split(",") if name.strip()),
     )
 
 
@@ -240,7 +248,10 @@ def _list(console: Console) -> None:
         for feature in model.features:
             table.add_row(feature.name, feature.kind, feature.about or ", ".join(feature.levels))
         console.print(table)
-    console.print("[bold]faults[/bold]  kind:model[:feature[:size]]@start[..end]", highlight=False)
+    console.print(
+        r"[bold]faults[/bold]  kind:model\[:feature\[:size]]@start\[..end]\[ in feature=level]",
+        highlight=False,
+    )
     table = Table(box=None, pad_edge=True)
     for heading in ("kind", "on", "size", "what happens"):
         table.add_column(heading)

@@ -101,6 +101,8 @@ class Fault:
         factor, or as a share in (0, 1]. None is the kind's default.
     form
         What a schema fault does, one of `FORMS`.
+    where
+        Name and level of a categorical feature: rows of other levels stay healthy. None is all.
     """
 
     kind: FaultKind
@@ -111,6 +113,7 @@ class Fault:
     size: float | None = None
     unit: SizeUnit | None = None
     form: str | None = None
+    where: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         """Return the text that `parse_fault` reads back."""
@@ -122,7 +125,8 @@ class Fault:
         elif self.size is not None and self.resolved_unit != "none":
             parts.append(_write_size(self.size, self.resolved_unit))
         until = "" if self.end is None else f"..{format_duration(self.end)}"
-        return f"{':'.join(parts)}@{format_duration(self.start)}{until}"
+        among = "" if self.where is None else f" in {'='.join(self.where)}"
+        return f"{':'.join(parts)}@{format_duration(self.start)}{until}{among}"
 
     @property
     def plan(self) -> KindPlan:
@@ -156,14 +160,17 @@ def _write_size(size: float, unit: SizeUnit) -> str:
 
 
 def parse_fault(text: str) -> Fault:
-    """Read ``kind:model[:feature[:size]]@start[..end]``, for example ``mean:m:age:+1sd@10m``.
+    """Read ``kind:model[:feature[:size]]@start[..end][ in feature=level]``.
+
+    For example ``mean:m:age:+1sd@10m``, or ``mean:m:age:+1sd@10m in country=DE``.
 
     Raises
     ------
     ScenarioError
         Saying which part is wrong and what belongs there.
     """
-    what, at, when = text.strip().rpartition("@")
+    what, at, rest_of = text.strip().rpartition("@")
+    when, _, among = rest_of.partition(" in ")
     if not at:
         msg = f"fault {text!r}: expected kind:model[:feature[:size]]@start[..end], got no @"
         raise ScenarioError(msg)
@@ -182,14 +189,15 @@ def parse_fault(text: str) -> Fault:
         msg = f"fault {text!r}: expected {needs} before the @, got {what!r}"
         raise ScenarioError(msg)
     start, end = _read_span(text, when)
+    where = _read_where(text, among) if among else None
     feature = rest[1] if plan.applies else None
     size = rest[2] if len(rest) == most and plan.applies else None
     if size is None:
-        return Fault(kind, rest[0], feature, start, end)
+        return Fault(kind, rest[0], feature, start, end, where=where)
     if "form" in plan.sizes:
-        return Fault(kind, rest[0], feature, start, end, unit="form", form=size)
+        return Fault(kind, rest[0], feature, start, end, unit="form", form=size, where=where)
     number, unit = _read_size(text, size, plan)
-    return Fault(kind, rest[0], feature, start, end, number, unit)
+    return Fault(kind, rest[0], feature, start, end, number, unit, where=where)
 
 
 def _read_span(text: str, when: str) -> tuple[int, int | None]:
@@ -199,6 +207,14 @@ def _read_span(text: str, when: str) -> tuple[int, int | None]:
     except ValueError as error:
         msg = f"fault {text!r}: expected a time like 10m or 10m..25m after the @, got {when!r}"
         raise ScenarioError(msg) from error
+
+
+def _read_where(text: str, among: str) -> tuple[str, str]:
+    name, equals, level = among.strip().partition("=")
+    if not (name and equals and level):
+        msg = f"fault {text!r}: expected feature=level after in, got {among!r}"
+        raise ScenarioError(msg)
+    return name, level
 
 
 def _read_size(text: str, size: str, plan: KindPlan) -> tuple[float, SizeUnit]:
@@ -242,6 +258,8 @@ def _objections(fault: Fault, models: dict[str, Traffic]) -> list[str]:
     if model is None:
         found.append(f"expected a model among {', '.join(models)}, got {fault.model!r}")
         return found
+    if fault.where is not None:
+        found += _place_objections(fault, model)
     if not fault.plan.applies:
         return found
     name = fault.feature or ""
@@ -257,6 +275,18 @@ def _objections(fault: Fault, models: dict[str, Traffic]) -> list[str]:
         wants = " or ".join(fault.plan.applies)
         return [*found, f"expected a feature that is {wants}; {name} is {feature.kind}"]
     return found + _size_objections(fault, feature)
+
+
+def _place_objections(fault: Fault, model: Traffic) -> list[str]:
+    assert fault.where is not None
+    if fault.kind in {"schema", "silence"}:
+        return [f"{fault.kind} is of the whole model, it has no part in {fault.where[0]}"]
+    name, level = fault.where
+    feature = model.feature(name)
+    if feature is None or level not in feature.levels:
+        levels = ", ".join(feature.levels) if feature is not None else "none"
+        return [f"expected a level of {name} ({levels}), got {level!r}"]
+    return []
 
 
 def _form_objections(fault: Fault, feature: Feature | None) -> list[str]:

@@ -43,6 +43,12 @@ class Planter:
         if self._feature is not None and self._feature.counted:
             self._moments = model.moments[self._feature.name]
         self._stuck: Any = None
+        self._among: tuple[str, int] | None = None
+        if fault.where is not None:
+            name, level = fault.where
+            feature = model.feature(name)
+            assert feature is not None
+            self._among = name, feature.levels.index(level)
 
     def active(self, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which rows the fault holds for, bool of shape (n,)."""
@@ -64,6 +70,9 @@ class Planter:
             return
         column = columns[feature.name]
         rows = self.active(ts)
+        if self._among is not None:
+            name, level = self._among
+            rows &= columns[name] == level
         if self.fault.kind == "stuck":
             columns[feature.name] = self._hold(column, rows)
         elif rows.any():

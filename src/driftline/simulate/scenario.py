@@ -49,6 +49,9 @@ class Scenario:
         Which events follow predictions.
     label_delay
         Mean time from a prediction to its label, microseconds.
+    segment
+        Categorical features whose values predictions carry as their segment too; models that have
+        none of them send no segment.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class Scenario:
     events: int | None = None
     following: frozenset[Following] = field(default_factory=frozenset)
     label_delay: int = 300_000_000
+    segment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [model.name for model in self.models]
@@ -81,6 +85,12 @@ class Scenario:
             "events: expected more than nothing": self.events is not None and self.events <= 0,
             "label_delay: expected more than nothing": self.label_delay <= 0,
         }
+        known = {f.name for m in self.models for f in m.features if f.kind == "categorical"}
+        for name in self.segment:
+            wants = ", ".join(sorted(known)) or "none"
+            checks[f"segment: expected categorical features ({wants}), got {name!r}"] = (
+                name not in known
+            )
         wrong = [text for text, is_so in checks.items() if is_so]
         if wrong:
             raise ScenarioError("\n".join(wrong))
@@ -133,6 +143,7 @@ class Scenario:
                 self.rate,
                 self.seed,
                 later,
+                self.segment,
             )
             for model in self.models
         ]

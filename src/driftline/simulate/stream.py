@@ -8,7 +8,15 @@ from zlib import crc32
 import numpy as np
 
 from driftline.simulate.block import Block
-from driftline.simulate.encode import encode, number_tokens, object_tokens, time_tokens, tokens
+from driftline.simulate.encode import (
+    ABSENT,
+    NULL,
+    encode,
+    number_tokens,
+    object_tokens,
+    time_tokens,
+    tokens,
+)
 from driftline.simulate.plant import Planter
 from driftline.simulate.traffic import HOLDOUT_SHARE, OVERRIDE_SHARE
 
@@ -51,6 +59,7 @@ class Stream:
         rate: float,
         seed: int,
         later: Later,
+        segment: Sequence[str] = (),
     ) -> None:
         self._model = model
         self._planters = [Planter(fault, model, start) for fault in faults]
@@ -58,6 +67,7 @@ class Stream:
         self._rate = rate
         self._seed = seed
         self._later = later
+        self._segment = [f for f in model.features if f.name in segment]
         self._made = 0
         self._held: dict[str, float] = {}
         # Shifts of the world come before faults of the wire, in the order given.
@@ -136,9 +146,18 @@ class Stream:
             "prediction_id": self._ids(first, ts.size),
             "entity_id": [b'"%d"' % entity for entity in entities.tolist()],
             **model.answer(score),
+            **self._segments(served),
             "features": object_tokens(features),
         }
         return encode({"model": model.name, "version": model.version}, fields)
+
+    def _segments(self, served: Columns) -> dict[str, Tokens]:
+        """Encode the segment of each row; what is missing has no part in it."""
+        if not self._segment:
+            return {}
+        told = {f.name: f.to_tokens(served[f.name]) for f in self._segment}
+        there = {name: [ABSENT if t == NULL else t for t in ts] for name, ts in told.items()}
+        return {"segment": object_tokens(there)}
 
     def _following(
         self,

@@ -61,7 +61,7 @@ class TableWriter:
             if form == "csv" and pa.types.is_struct(_answer(model)["prediction"]):
                 msg = f"{model.name} predicts class probabilities, which csv cannot hold"
                 raise ScenarioError(msg + "; write jsonl or parquet instead")
-            for kind, fields in _fields(model, appear):
+            for kind, fields in _fields(model, appear, scenario.segment):
                 self._schemas[model.name, kind] = pa.schema(list(fields.items()))
 
     def __enter__(self) -> Self:
@@ -84,6 +84,7 @@ class TableWriter:
             event = orjson.loads(value)
             features = event.pop("features", {})
             event |= {f"features.{name}": v for name, v in features.items()}
+            event |= {f"segment.{name}": v for name, v in event.pop("segment", {}).items()}
             event["type"] = kind
             rows.setdefault((event["model"], kind), []).append(event)
         for key, found in rows.items():
@@ -116,10 +117,13 @@ def _type(value: Any) -> Any:
     return TEXT if isinstance(value, str) else REAL
 
 
-def _fields(model: Traffic, appear: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _fields(
+    model: Traffic, appear: list[str], segment: tuple[str, ...]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     head = {"type": TEXT, "model": TEXT, "ts": TEXT, "prediction_id": TEXT}
     features = {f"features.{f.name}": FEATURES[f.kind] for f in model.features}
     features |= {f"features.{name}": REAL for name in appear}
+    features |= {f"segment.{f.name}": TEXT for f in model.features if f.name in segment}
     yield "prediction", head | {"version": TEXT, "entity_id": TEXT} | _answer(model) | features
     label = model.label(np.zeros(1), np.random.default_rng(0))[0]
     yield "label", head | {"label": _type(label)}

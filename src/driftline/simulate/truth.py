@@ -27,8 +27,8 @@ def truth(scenario: Scenario, counts: Mapping[str, int] | None = None) -> dict[s
     -------
     dict
         ``scenario``, ``faults`` (each with ``kind``, ``model``, ``feature``, ``start``, ``end``,
-        ``size``, ``unit``, ``form``, ``shows_as``: the kinds of alert that name it rightly) and
-        ``events``.
+        ``size``, ``unit``, ``form``, ``shows_as``: the kinds of alert that name it rightly; and
+        ``where``, if it is not everywhere) and ``events``.
     """
     return {
         "scenario": {
@@ -39,6 +39,7 @@ def truth(scenario: Scenario, counts: Mapping[str, int] | None = None) -> dict[s
             "seed": scenario.seed,
             "following": sorted(scenario.following),
             "label_delay_s": scenario.label_delay / 1e6,
+            **({"segment": list(scenario.segment)} if scenario.segment else {}),
         },
         "faults": [_fault(fault, scenario.start) for fault in scenario.faults],
         "events": dict(sorted(counts.items())) if counts is not None else None,
@@ -58,5 +59,6 @@ def _fault(fault: Fault, start: int) -> dict[str, Any]:
         "size": fault.resolved_size if sized else None,
         "unit": unit if sized else None,
         "form": fault.form,
+        **({"where": dict([fault.where])} if fault.where is not None else {}),
         "shows_as": list(fault.plan.shows_as),
     }
