@@ -44,8 +44,10 @@ def build(
     """Build a reference and save it as JSON.
 
     A contract names the saved file as `reference: {from: file, path: FILE}`, so that every worker
-    and every replay measures against the same numbers.
+    and every replay measures against the same numbers. Where it is too short it says so.
     """
+    from driftline.detect import Tolerances
+    from driftline.detect.footing import ABOUT_LENGTH, caveats, footings
     from driftline.replay.references import build_reference
 
     planned = _contract(contract, model)
@@ -55,6 +57,10 @@ def build(
     typer.echo(
         f"{target}: {reference.id}, {len(reference.columns)} columns of {reference.events:,} rows"
     )
+    told = footings(reference, planned, Tolerances())
+    for caveat in caveats(reference, planned, told):
+        if caveat.code in ABOUT_LENGTH:
+            typer.echo(f"note: {caveat.text}", err=True)
 
 
 @app.command()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Code = Literal["no_time", "few_slots", "memory", "short", "dependent", "constant", "unimportant"]
 
+ABOUT_LENGTH: frozenset[Code] = frozenset({"no_time", "few_slots", "memory", "short"})
+"""Caveats that a longer reference, or one with time, would not need."""
 MOSTLY = 0.5
 """Rows that tell less than this part of what as many independent ones would are worth a word."""
 NAMED = 3
