@@ -78,7 +78,10 @@ sla: {silence: 1m}
 def write_contracts(folder: Path) -> list[Path]:
     """Write the contracts, and the reference file that one of them names."""
     blocks = Scenario((traffic("credit-risk"),), rate=20.0, duration=200 * SECOND, seed=99).blocks()
-    lines = [b'{"type":"prediction",' + value[1:] for block in blocks for value in block.values]
+    heads = [b'{"type":"prediction",', *(_in_channel(c) for c in (b"web", b"app"))]
+    # Two rows of five have a segment, as many as in the traffic: enough of each to watch it.
+    values = (value for block in blocks for value in block.values)
+    lines = [heads[row % 5 % 3] + value[1:] for row, value in enumerate(values)]
     (folder / "credit-risk.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     paths = []
     for model, text in CONTRACTS.items():
@@ -164,6 +167,10 @@ def _spoil(events: Iterable[tuple[str, bytes, int, bytes]], chance: random.Rando
             send(last, Message(*place, last // 1_000, value, len(held)))
     timed.sort()
     return Recording([message for _, _, message in timed], done)
+
+
+def _in_channel(channel: bytes) -> bytes:
+    return b'{"type":"prediction","segment":{"channel":"%b"},' % channel
 
 
 def _dressed(value: bytes, kind: str, chance: random.Random, done: Counter[str]) -> bytes:

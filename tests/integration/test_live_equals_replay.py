@@ -46,6 +46,8 @@ def test_the_traffic_has_everything_in_it(inputs: Live) -> None:
         for model in ("credit-risk", "demand-forecast", "recommender")
     )
     assert any(w["segment"] for w in windows)
+    members = [member for data in alerts_of(replayed) for member in data["members"]]
+    assert {m["segment"]["channel"] for m in members if "segment" in m} == {"web", "app"}
     kinds = {kind for w in windows for kind in w["events"]}
     assert kinds == {"prediction", "features", "label", "training"}
     assert (replayed / "feedback.jsonl").stat().st_size

@@ -50,6 +50,45 @@ def test_the_table(contract: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "adwin" in said
 
 
+def test_segments_are_told_and_those_left_out(
+    contract: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = contract.with_name("r.csv")
+    head, *rows = table.read_text().splitlines()
+    regions = ["north"] * 2_000 + ["south"] * 600 + ["east"] * 300 + ["west"] * 100
+    rows = [f"{row},{region}" for row, region in zip(rows, regions, strict=True)]
+    table.write_text("\n".join([f"{head},segment.region", *rows]))
+    contract.write_text(contract.read_text() + "segments: {most: 2}\n")
+    saved = contract.with_name("m.json")
+    said = []
+    for arguments in (
+        ["reference", "build", str(contract), "--out", str(saved)],
+        ["reference", "check", str(contract), "--feature", "age"],
+    ):
+        assert main(arguments) == 0
+        said.append(capsys.readouterr().out)
+    for text in said:
+        # A tenth of the budget each: 1 page per 30 days, times ten.
+        assert (
+            "Segments watched each by itself: 2, each at 1 per 300 d: region=north (2,000 rows), "
+            "region=south (600 rows)." in text
+        )
+        assert (
+            "as part of the whole alone: region=east (300 rows: more segments than are watched), "
+            "region=west (100 rows: fewer than 250)." in text
+        )
+    assert "1 per 62 d, over all columns" in said[1], "of what the segments have left"
+    assert main(["reference", "check", str(contract), "--feature", "age", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["segments"]
+    assert [each["segment"] for each in told["watched"]] == [
+        {"region": "north"},
+        {"region": "south"},
+    ]
+    assert [each["rows"] for each in told["left_out"]] == [300, 100]
+    assert main(["reference", "show", str(saved)]) == 0
+    assert "3,000 rows, 100 slots, 2 segments" in capsys.readouterr().out
+
+
 def test_json_says_the_same_each_time(contract: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["reference", "check", str(contract), "--json", "--feature", "age"]
     told = []

@@ -46,6 +46,7 @@ def build(
     A contract names the saved file as `reference: {from: file, path: FILE}`, so that every worker
     and every replay measures against the same numbers. Where it is too short it says so.
     """
+    from driftline.cli._segments import in_sentences
     from driftline.detect import Tolerances
     from driftline.detect.footing import ABOUT_LENGTH, caveats, footings
     from driftline.replay.references import build_reference
@@ -61,6 +62,8 @@ def build(
     for caveat in caveats(reference, planned, told):
         if caveat.code in ABOUT_LENGTH:
             typer.echo(f"note: {caveat.text}", err=True)
+    for sentence in in_sentences(planned, reference):
+        typer.echo(sentence)
 
 
 @app.command()
@@ -87,7 +90,8 @@ def show(
         typer.echo(orjson.dumps(_as_json(reference), option=orjson.OPT_INDENT_2).decode())
         return
     slots = f", {reference.slots:,} slots" if reference.slots else ", rows without time"
-    typer.echo(f"{reference.model}  {reference.id}  {reference.events:,} rows{slots}")
+    kept = f", {len(reference.segments)} segments" if reference.segments else ""
+    typer.echo(f"{reference.model}  {reference.id}  {reference.events:,} rows{slots}{kept}")
     console = Console(highlight=False)
     if not console.is_terminal:
         # Where nobody looks (a pipe, a log) there is no width to keep to.
@@ -131,6 +135,8 @@ def check(
     from rich.console import Console
 
     from driftline.cli._foresee import foretell
+    from driftline.cli._segments import as_json as segments_of
+    from driftline.cli._segments import in_sentences
     from driftline.replay.references import build_reference
 
     planned = _contract(contract, model)
@@ -145,7 +151,8 @@ def check(
 
         from driftline.replay.foretold import as_json as json_of
 
-        typer.echo(orjson.dumps(json_of(told), option=orjson.OPT_INDENT_2).decode())
+        body = json_of(told) | {"segments": segments_of(planned, reference)}
+        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
         return
     from driftline.replay.foretold import print_told
 
@@ -153,6 +160,8 @@ def check(
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
     print_told(told, console)
+    for sentence in in_sentences(planned, reference):
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     if report is not None:
         typer.echo(f"\n{report}")
 
@@ -234,10 +243,13 @@ def _describe(column: Column) -> dict[str, Any]:
 
 
 def _as_json(reference: Reference) -> dict[str, Any]:
+    from driftline.stats import in_words
+
     return {
         "id": reference.id,
         "model": reference.model,
         "events": reference.events,
         "slots": reference.slots,
         "columns": {c.name: {"kind": c.kind, **_describe(c)} for c in reference.columns},
+        "segments": {in_words(s): own.events for s, own in reference.segments.items()},
     }
