@@ -168,6 +168,24 @@ def test_a_wide_model_has_fewer():
     assert len(with_segments(whole, columns, of, most=20).segments) == 2
 
 
+def test_what_moves_the_whole_from_slot_to_slot_moves_segments_of_two_rows_as_well():
+    rng = np.random.default_rng(1)
+    slots, rows, segments = 400, 40, 20
+    wander = np.convolve(rng.normal(0, 0.1, slots + 19), np.ones(20), "valid")
+    slot = np.repeat(np.arange(slots), rows)
+    columns = {"x": (rng.normal(0, 1, slot.size) + wander[slot]).tolist()}
+    of = [named(k) for k in rng.integers(0, segments, slot.size).tolist()]
+    whole = Reference.build("m", columns, ts=slot * SLOT, slot=SLOT)
+    found = with_segments(whole, columns, of, most=20, ts=slot * SLOT, slot=SLOT)
+    assert len(found.segments) == segments
+    assert whole.tau[0] > 5
+    for own in found.segments.values():
+        assert own.rho[0] >= whole.rho[0]
+        assert 1.5 < own.tau[0] <= 1.5 * whole.tau[0]
+    timeless = with_segments(Reference.build("m", columns), columns, of, most=20)
+    assert {own.tau[0] for own in timeless.segments.values()} == {1.0}
+
+
 def test_order_of_rows_makes_no_difference():
     rng = np.random.default_rng(1)
     of = rng.integers(0, 3, 2_000)
@@ -350,8 +368,10 @@ def test_a_column_of_which_a_segment_says_nothing_is_not_judged_there():
         "y": [ABSENT if k else v for v, k in zip(rng.normal(size=4_000).tolist(), of, strict=True)],
         "z": [None if k else v for v, k in zip(rng.normal(size=4_000).tolist(), of, strict=True)],
     }
-    whole = Reference.build("m", columns)
-    reference = with_segments(whole, columns, [named(k) for k in of.tolist()], most=20)
+    ts = np.arange(4_000) * SLOT // 20
+    whole = Reference.build("m", columns, ts=ts, slot=SLOT)
+    of_named = [named(k) for k in of.tolist()]
+    reference = with_segments(whole, columns, of_named, most=20, ts=ts, slot=SLOT)
     own = reference.segments[named(1)]
     assert own.columns[1].counts.sum() == 0
     watched, traffic = Watched(contract(), reference), Traffic(reference, 2, 200)

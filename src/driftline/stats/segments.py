@@ -99,7 +99,7 @@ def _of_rows(
     seasonal: Seasonal | None,
 ) -> Reference:
     own = {name: [values[row] for row in rows] for name, values in columns.items()}
-    return type(reference).build(
+    found = type(reference).build(
         reference.model,
         own,
         ts=None if ts is None else ts[rows],
@@ -108,6 +108,26 @@ def _of_rows(
         known={c.name: _recounted(c, own[c.name]) for c in reference.columns},
         dependent=False,
     )
+    return _lent(found, reference)
+
+
+def _lent(own: Reference, whole: Reference) -> Reference:
+    """Return a segment's reference that varies at least as the whole leads one to expect.
+
+    What moves the whole from slot to slot moves its segments. A few rows a slot do not show it, and
+    many slots of them feel it all the same: of the variance of such a slot's mean the wandering
+    part is n rho / (1 + (n - 1) rho), and only that part is correlated in time.
+    """
+    if not whole.slots or not own.slots:
+        return own
+    part = _wandering(whole.rho, own) / np.maximum(_wandering(whole.rho, whole), 1e-12)
+    expected = np.round(1 + (whole.tau - 1) * np.minimum(part, 1.0), 6)
+    return replace(own, rho=np.maximum(own.rho, whole.rho), tau=np.maximum(own.tau, expected))
+
+
+def _wandering(rho: npt.NDArray[np.float64], reference: Reference) -> npt.NDArray[np.float64]:
+    rows = reference.events / reference.slots
+    return np.asarray(rows * rho / (1 + max(0.0, rows - 1) * rho))
 
 
 def _recounted(column: Column, values: Sequence[Any]) -> Column:
