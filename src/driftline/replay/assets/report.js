@@ -4,8 +4,10 @@
   const color = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+  const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
-  const say = (v, share) => (v == null ? "–" : share ? percent.format(v) : short.format(v));
+  const say = (v, share) => (v == null ? "–" : share ? percent.format(v)
+    : Math.abs(v) < 1e4 ? plain.format(v) : short.format(v));
   const utc = (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC");
   const HEIGHT = 160;
   // From which step of the axis on: the label, and what stands under it where year or day change.
