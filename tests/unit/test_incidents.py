@@ -18,6 +18,7 @@ from driftline.stats import Pane, Reference
 
 START = 1_772_409_600 * SECOND  # 2026-03-02T00:00:00Z
 SLOT = 10 * SECOND
+DE, FR = ((("country", name),) for name in ("DE", "FR"))
 CONTRACT = Contract(model="credit-risk", runbook="https://r", owner=Owner(team="risk-ml"))
 
 
@@ -107,6 +108,56 @@ def test_a_change_that_may_have_begun_with_an_incident_joins_it():
         reported(incidents, finding("age"))
         score = replace(sure, evidence=evidence)
         assert (reported(incidents, score)[0][0] == "updated") is joined
+
+
+def test_a_segment_of_what_has_moved_as_a_whole_is_listed_and_says_nothing():
+    incidents = Incidents(CONTRACT)
+    reported(incidents, finding("age"))
+    # However late: where the whole has moved, so have its segments.
+    assert reported(incidents, finding("age", 5 * HOUR, segment=DE, effect=1.5)) == []
+    assert reported(incidents, finding("age", 5 * HOUR, segment=FR, effect=1.6)) == [
+        ("updated", "age", "the effect is twice as large in this segment")
+    ]
+    (incident,) = incidents.open
+    assert [m.segment for m in incident.members] == [(), DE, FR]
+
+
+def test_the_whole_and_other_segments_join_the_one_that_was_first():
+    incidents = Incidents(CONTRACT)
+    assert reported(incidents, finding("age", segment=DE)) == [("opened", "age", "first finding")]
+    for more in (finding("age", SLOT, segment=FR), finding("age", SLOT)):
+        assert reported(incidents, more) == [("updated", "age", "it joined")]
+    assert len(incidents.open) == 1
+
+
+def test_what_moves_the_whole_later_is_another_cause():
+    incidents = Incidents(CONTRACT)
+    reported(incidents, finding("age", segment=DE))
+    reported(incidents, finding("age", HOUR))
+    assert [incident.members[0].segment for incident in incidents.open] == [DE, ()]
+    assert len({incident.id for incident in incidents.open}) == 2
+
+
+@pytest.mark.parametrize(("beyond", "first"), [(3.0, DE), (0.5, ()), (0.0, ())])
+def test_a_segment_names_an_incident_if_its_evidence_is_clearly_the_stronger(beyond, first):
+    whole = finding("age", log_e=14.0, evidence={"log_threshold": 12.0})
+    part = finding("age", log_e=18.0 + beyond, evidence={"log_threshold": 16.0}, segment=DE)
+    others = finding("income", log_e=None), finding("savings", log_e=12.1, segment=FR)
+    for order in ((whole, *others, part), (part, *others, whole)):
+        incidents = Incidents(CONTRACT)
+        reported(incidents, *order)
+        (incident,) = incidents.open
+        assert incident.members[0].key == ("age", "drift", first)
+
+
+def test_each_segment_clears_by_itself():
+    incidents = Incidents(CONTRACT)
+    reported(incidents, finding("age"), finding("age", segment=DE))
+    assert reported(incidents, cleared("age", HOUR)) == []
+    assert reported(incidents, cleared("age", HOUR, segment=FR)) == []
+    assert [c[0] for c in reported(incidents, cleared("age", HOUR, segment=DE))] == ["resolved"]
+    back = finding("age", HOUR + SLOT, segment=DE, change_point=START)
+    assert [c[2] for c in reported(incidents, back)] == ["it came back"]
 
 
 def test_flow_and_data_do_not_mix():
@@ -280,6 +331,7 @@ def random_findings(seed: int, steps: int = 60) -> list[list[Finding]]:
                     severity=rng.choice(["page", "notice"]),
                     effect=rng.choice([0.1, 0.5, 2.0]),
                     change_point=START + at - rng.randrange(0, 40) * SLOT,
+                    segment=rng.choice([(), (), DE, FR]),
                 )
                 for _ in range(rng.randrange(4))
             ]
