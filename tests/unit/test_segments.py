@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from driftline.cli import main
 from driftline.contract import (
     Budget,
     Contract,
@@ -462,3 +463,28 @@ def test_of_what_was_accepted_alone_the_rest_stays(eight):
     for segment, own in found.segments.items():
         assert own.columns[1:] == few.segments[segment].columns[1:]
         assert own.columns[0].mean > few.segments[segment].columns[0].mean + 1.5
+
+
+# From end to end.
+
+
+def test_a_change_that_is_simulated_in_one_segment_is_told_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traffic, out, plan = tmp_path / "traffic", tmp_path / "out", tmp_path / "c.yaml"
+    fault = "mean:credit-risk:age:+1.5sd@12m in country=ES"
+    made = ["simulate", "--out", str(traffic), "--models", "credit-risk", "--rate", "20/s"]
+    made += ["--duration", "16m", "--segment", "country", "--fault", fault]
+    assert main(made) == 0
+    plan.write_text("model: credit-risk\nreference: {from: warmup, events: 8000}\n")
+    source = str(traffic / "events.jsonl")
+    assert main(["replay", source, "--contract", str(plan), "--out", str(out)]) == 0
+    assert "age: in country=ES: median " in capsys.readouterr().out
+    lines = (out / "alerts.jsonl").read_bytes().splitlines()
+    drifts = [d for d in (msgspec.json.decode(line)["data"] for line in lines) if d["log_e"]]
+    assert len({data["incident"] for data in drifts}) == 1
+    assert (drifts[0]["feature"], drifts[0]["segment"]) == ("age", {"country": "ES"})
+    assert drifts[0]["detected_at"] <= "2026-03-02T00:13:00Z"
+    (found,) = (f for f in msgspec.json.decode((out / "summary.json").read_bytes())["found"])
+    assert found["segment"] == {"country": "ES"}
+    assert "in country=ES: median " in (out / "report.html").read_text()
