@@ -139,10 +139,11 @@ def test_an_incident_has_plots_of_its_own_from_before_its_change_until_after_it_
     assert model["close"]
     for incident, near in model["close"].items():
         assert f'data-incident="{incident}"' in text
-        assert 1 <= len(near["charts"]) <= 4
-        times, (first, last) = np.array(near["times"]), near["ends"]
-        assert ((first < times) & (times < last)).all()
-        for chart in near["charts"]:
+        assert 1 <= len(near) <= 4
+        for plot in near:
+            chart, (first, last) = plot["chart"], plot["ends"]
+            times = np.array(plot["times"])
+            assert ((first < times) & (times < last)).all()
             (mark,) = chart["marks"]
             low, high = mark["interval"]
             assert first <= low <= mark["change"] <= high < mark["detected"] <= last
@@ -164,10 +165,10 @@ def test_a_close_plot_shows_the_levels_that_moved_where_the_long_one_shows_the_f
 ) -> None:
     model = data_of(moved)
     (near,) = [
-        chart
-        for incident in model["close"].values()
-        for chart in incident["charts"]
-        if chart["name"] == "level"
+        plot["chart"]
+        for near in model["close"].values()
+        for plot in near
+        if plot["chart"]["name"] == "level"
     ]
     assert {"l6", "l7"} <= set(near["lines"])
     (far,) = [chart for chart in model["charts"] if chart["name"] == "level"]
@@ -176,7 +177,7 @@ def test_a_close_plot_shows_the_levels_that_moved_where_the_long_one_shows_the_f
 
 def test_a_change_of_correlation_is_drawn_with_both_of_its_columns(moved: Path) -> None:
     model = data_of(moved)
-    shown = [{chart["name"] for chart in near["charts"]} for near in model["close"].values()]
+    shown = [{plot["chart"]["name"] for plot in near} for near in model["close"].values()]
     assert any({"left", "right"} <= names for names in shown)
 
 
@@ -188,3 +189,32 @@ def test_what_stands_in_the_middle_of_no_point_is_still_on_the_axis(moved: Path)
     for chart in model["charts"]:
         for mark in chart["marks"]:
             assert first <= mark["detected"] <= last
+
+
+def test_an_incident_of_a_segment_is_drawn_with_the_rows_of_that_segment(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    with (tmp_path / "predictions.jsonl").open("w") as file:
+        for row in range(12_000):
+            country = str(rng.choice(["DE", "FR", "US"], p=[0.1, 0.45, 0.45]))
+            moved = country == "DE" and row >= 8_000
+            event = {
+                "model": "m",
+                "ts": format_ts(START + row * 250_000),
+                "prediction_id": str(row),
+                "prediction": 0,
+                "segment": {"country": country},
+                "features": {"amount": float(rng.normal(1.5 if moved else 0.0))},
+            }
+            file.write(json.dumps(event) + "\n")
+    (tmp_path / "m.yaml").write_text(
+        "model: m\nwindows: [1m]\ndetectors: [evidence]\nreference: {from: warmup, events: 5000}\n"
+    )
+    request = Request([str(tmp_path / "predictions.jsonl")], load([tmp_path / "m.yaml"]), tmp_path)
+    replay(request, clock=lambda: 0.0)
+    (near,) = data_of(tmp_path / "report.html")["close"].values()
+    plot = near[0]
+    assert plot["of"] == "country=DE"
+    times, median = np.array(plot["times"]), np.array(plot["chart"]["lines"]["median"])
+    change = (START + 8_000 * 250_000) / 1e6
+    assert np.median(median[times < change]) == pytest.approx(0, abs=0.3)
+    assert np.median(median[times > change]) == pytest.approx(1.5, abs=0.4)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import read_ts
 from driftline.replay.history import View
+from driftline.replay.summary import told_of
 
 if TYPE_CHECKING:
+    from driftline.events.frame import Segment
     from driftline.replay.history import History
     from driftline.replay.summary import Found
 
-__all__ = ["Closeup", "closeups"]
+__all__ = ["Plot", "closeups"]
 
 MAX_INCIDENTS = 20
 """Incidents of one model that are drawn closely; the rest are in the table and the long plots."""
@@ -26,62 +28,63 @@ MIN_WINDOWS = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Closeup:
-    """One incident to be drawn.
+class Plot:
+    """One column of an incident.
 
     Attributes
     ----------
-    marks
-        By column of the view what its plot marks: ``change`` and ``detected``, epoch seconds, and
-        ``interval`` of the change, two of them, where it is known.
+    mark
+        What is marked: ``change`` and ``detected``, epoch seconds, and ``interval`` of the change,
+        two of them, where it is known.
     """
 
-    found: Found
     view: View
-    marks: dict[str, dict[str, Any]]
+    mark: dict[str, Any]
 
 
-def closeups(history: History, found: list[Found]) -> list[Closeup]:
-    """Choose for each incident what to draw: the columns that opened it, and how much of time.
+def closeups(history: History, found: list[Found]) -> dict[str, list[Plot]]:
+    """Choose what to draw of each incident: the columns that opened it, and how much of time.
 
     Incidents about no column, or about none that `history` has, are left out, as are those from
-    before its reference.
+    before its reference. The others stand in the order of `found`, by id.
     """
-    made = []
+    made: dict[str, list[Plot]] = {}
     for each in found:
         marks = _marks(history, each)
         if not marks:
             continue
-        begun = min(mark.get("interval", [mark["change"]])[0] for mark in marks.values())
-        begun = round(1e6 * min(begun, *(mark["change"] for mark in marks.values())))
-        seen = round(1e6 * max(mark["detected"] for mark in marks.values()))
-        if seen < history.first or begun > history.last:
+        begun = min(
+            time for mark in marks.values() for time in (mark["change"], *mark.get("interval", ()))
+        )
+        seen = max(mark["detected"] for mark in marks.values())
+        first, last = round(begun * 1e6), round(seen * 1e6)
+        if last < history.first or first > history.last:
             continue
-        room = max(seen - begun, MIN_WINDOWS * history.length)
+        room = max(last - first, MIN_WINDOWS * history.length)
         since = read_ts(each.change_point)
-        view = View(list(marks), begun - room, seen + room, since)
-        made.append(Closeup(each, view, marks))
+        made[each.incident] = [
+            Plot(View([name], first - room, last + room, since, segment), mark)
+            for (name, segment), mark in marks.items()
+        ]
         if len(made) == MAX_INCIDENTS:
             break
     return made
 
 
-def _marks(history: History, found: Found) -> dict[str, dict[str, Any]]:
-    marks: dict[str, dict[str, Any]] = {}
+def _marks(history: History, found: Found) -> dict[tuple[str, Segment], dict[str, Any]]:
+    marks: dict[tuple[str, Segment], dict[str, Any]] = {}
     for member in found.members:
-        name = member["feature"]
-        if name is None:
-            continue
         mark = {
             "change": read_ts(member["change_point"]) / 1e6,
             "detected": read_ts(member["detected_at"]) / 1e6,
             "kind": member["kind"],
         }
-        told = found.told.get(name, {})
+        told = told_of(found.told, member)
         if "interval" in told:
             mark["interval"] = [read_ts(end) / 1e6 for end in told["interval"]]
+        segment = tuple(sorted(member.get("segment", {}).items()))
         # A correlation is of two columns: both are drawn, though neither may have moved alone.
-        for each in (name, *told.get("with", ())):
-            if each in history.reference.index:
-                marks.setdefault(each, mark)
+        for name in (member["feature"], *told.get("with", ())):
+            if name in history.reference.index:
+                marks.setdefault((name, segment), mark)
     return dict(list(marks.items())[:MAX_COLUMNS])

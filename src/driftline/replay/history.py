@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from driftline.events.frame import Segment
     from driftline.stats import Column, Reference
     from driftline.stats.spans import Spans
 
@@ -77,12 +78,15 @@ class View:
         When a change began; None draws a history as such. From a change on it is drawn more
         closely: fewer rows a point, the middle half for the middle 90 %, and of levels those whose
         shares have moved most.
+    segment
+        Whose rows are drawn, against what was normal of them; empty for all.
     """
 
     names: list[str]
     first: int
     last: int
     since: int | None = None
+    segment: Segment = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ def survey(windows: Path, references: Mapping[str, Reference]) -> dict[str, Hist
     """
     found: dict[str, History] = {}
     for window in _read(windows):
-        reference = references.get(window["model"])
+        reference = None if window["segment"] else references.get(window["model"])
         if reference is None or window["reference"] != reference.id:
             continue
         length = round(window["length_s"] * 1e6)
@@ -171,8 +175,10 @@ def draw(windows: Path, history: History, views: Sequence[View]) -> list[Drawn]:
             continue
         start = read_ts(window["start"])
         if _counts_for(history, round(window["length_s"] * 1e6), start):
+            segment = tuple(sorted(window["segment"].items()))
             for table in tables:
-                table.add(start, window["features"])
+                if table.segment == segment:
+                    table.add(start, window["features"])
     return [table.drawn() for table in tables]
 
 
@@ -181,7 +187,9 @@ class _Table:
 
     def __init__(self, history: History, view: View) -> None:
         reference, length = history.reference, history.length
-        self._columns = [reference.columns[reference.index[name]] for name in view.names]
+        self.segment = view.segment
+        columns = reference.segments.get(view.segment, reference).columns
+        self._columns = [columns[reference.index[name]] for name in view.names]
         whole = max(1, (history.last - history.first) // length)
         low = max(0, (view.first - history.first) // length)
         slots = max(1, min(whole, -(-(view.last - history.first) // length)) - low)
@@ -202,7 +210,9 @@ class _Table:
         if not 0 <= at < self._size:
             return
         for row, column in enumerate(self._columns):
-            told = features[column.name]
+            told = features.get(column.name)
+            if told is None:
+                continue
             self._counts[row][at] += _counts(told)
             if told["min"] is not None:
                 self._low[row, at] = min(self._low[row, at], told["min"])
@@ -297,7 +307,7 @@ def _read(windows: Path) -> Iterator[dict[str, Any]]:
     with windows.open("rb") as file:
         for line in file:
             window = orjson.loads(line)
-            if not window["segment"] and window["features"]:
+            if window["features"]:
                 yield window
 
 

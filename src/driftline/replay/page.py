@@ -10,6 +10,7 @@ import orjson
 
 from driftline.events.time import format_ts, read_ts
 from driftline.replay.foretold import span
+from driftline.replay.summary import told_of
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -37,7 +38,8 @@ class Model:
     charts
         What the script draws of each column over the whole replay, at the times of `drawn`.
     close
-        The same of single incidents, by id: ``times``, ``ends`` of the axis, and ``charts``.
+        The same of single incidents, by id: plots with ``times``, ``ends`` of the axis, ``chart``
+        and, in words, the segment that it is ``of``.
     """
 
     history: History
@@ -46,7 +48,7 @@ class Model:
     ranked: list[str]
     charts: list[dict[str, Any]]
     drawn: Drawn
-    close: dict[str, dict[str, Any]]
+    close: dict[str, list[dict[str, Any]]]
 
 
 def page(summary: Summary, models: list[Model], left_out: int, assets: Traversable) -> str:
@@ -185,12 +187,13 @@ def _near(place: int, found: Found) -> str:
     names = ", ".join(map(escape, found.features[:8]))
     names += f" and {len(found.features) - 8} more" if len(found.features) > 8 else ""
     late = span(max(0, read_ts(found.detected_at) - read_ts(found.change_point)) / 1e6)
-    interval = found.told.get(found.feature or "", {}).get("interval")
+    opened = told_of(found.told, found.members[0])
+    interval = opened.get("interval")
     between = f" (between {_short(interval[0])} and {_short(interval[1])})" if interval else ""
     ended = f"resolved {_short(found.resolved_at)}" if found.resolved_at else "open to the end"
     told = "".join(
-        f"<li><b>{escape(name)}</b> {escape(each['text'])}</li>"
-        for name, each in list(found.told.items())[:8]
+        f"<li><b>{escape(each['feature'])}</b> {escape(each['text'])}</li>"
+        for each in found.told[:8]
     )
     return (
         f'<article><h3><span class="{escape(found.severity)}">{escape(found.kind)}</span> {names}'

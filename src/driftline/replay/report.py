@@ -9,12 +9,13 @@ from driftline.events.time import read_ts
 from driftline.replay.closeup import closeups
 from driftline.replay.history import MAX_COLUMNS, View, draw, survey
 from driftline.replay.page import Model, page
+from driftline.stats.segments import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from driftline.replay.closeup import Closeup
+    from driftline.replay.closeup import Plot
     from driftline.replay.history import Drawn, History, Points
     from driftline.replay.summary import Found, Summary
     from driftline.stats import Reference
@@ -63,7 +64,9 @@ def _model(windows: Path, history: History, found: list[Found]) -> Model:
     shown = known[:MAX_COLUMNS]
     close = closeups(history, found)
     whole = View(shown, history.first, history.last)
-    drawn, *near = draw(windows, history, [whole, *(each.view for each in close)])
+    plots = [plot for each in close.values() for plot in each]
+    drawn, *near = draw(windows, history, [whole, *(plot.view for plot in plots)])
+    rest = iter(near)
     return Model(
         history=history,
         found=found,
@@ -71,16 +74,18 @@ def _model(windows: Path, history: History, found: list[Found]) -> Model:
         ranked=known,
         charts=[_chart(each, _marks(each.column.name, found)) for each in drawn.points],
         drawn=drawn,
-        close={
-            each.found.incident: _close(each, points)
-            for each, points in zip(close, near, strict=True)
-        },
+        close={name: [_close(plot, next(rest)) for plot in each] for name, each in close.items()},
     )
 
 
-def _close(each: Closeup, drawn: Drawn) -> dict[str, Any]:
-    charts = [_chart(points, [each.marks[points.column.name]]) for points in drawn.points]
-    return {"times": drawn.times, "ends": [drawn.first, drawn.last], "charts": charts}
+def _close(plot: Plot, drawn: Drawn) -> dict[str, Any]:
+    (points,) = drawn.points
+    return {
+        "times": drawn.times,
+        "ends": [drawn.first, drawn.last],
+        "of": in_words(plot.view.segment) if plot.view.segment else "",
+        "chart": _chart(points, [plot.mark]),
+    }
 
 
 def _marks(name: str, found: list[Found]) -> list[dict[str, Any]]:

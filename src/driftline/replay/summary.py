@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from driftline.stats import Reference
 
-__all__ = ["Drilled", "Found", "Summary", "drills_of", "incidents_of"]
+__all__ = ["Drilled", "Found", "Summary", "drills_of", "incidents_of", "told_of"]
 
 MAX_FOUND = 1_000
 
@@ -40,9 +40,10 @@ class Found:
     ``segment`` where it is about one."""
     segment: dict[str, str] = field(default_factory=dict)
     """Whose rows the text is about; empty where it is about all."""
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By column what alerts last told of it: ``text``, and where evidence has them ``interval``
-    (of the change point) and ``with`` (the columns that it moves with, or no longer)."""
+    told: list[dict[str, Any]] = field(default_factory=list)
+    """What alerts last told of each column: ``feature``, ``segment`` where it is about one, and
+    ``text``; where evidence has them ``interval`` (of the change point) and ``with`` (the columns
+    that it moves with, or no longer)."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; ``segment`` is left out where it is empty."""
@@ -148,7 +149,7 @@ def incidents_of(alerts: Path) -> list[Found]:
                 held.effect, held.effect_unit = data["effect"], data["effect_unit"]
                 held.text = data["text"]
             if data["feature"] is not None and data["state"] != "resolved":
-                _tell(held.told.setdefault(data["feature"], {}), data)
+                _tell(held.told, data)
     return list(found.values())
 
 
@@ -166,9 +167,19 @@ def drills_of(feedback: Path) -> list[Drilled]:
     return found
 
 
-def _tell(told: dict[str, Any], data: dict[str, Any]) -> None:
+def told_of(told: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
+    """Return what was told of the column and segment that an alert or a member is about."""
+    key = about["feature"], about.get("segment")
+    return next((each for each in told if (each["feature"], each.get("segment")) == key), {})
+
+
+def _tell(all_told: list[dict[str, Any]], data: dict[str, Any]) -> None:
     """Take what an alert says of its column; a detector that has no interval leaves the last."""
     evidence = data["evidence"]
+    told = told_of(all_told, data)
+    if not told:
+        told = {key: data[key] for key in ("feature", "segment") if key in data}
+        all_told.append(told)
     told["text"] = data["text"]
     if evidence.get("change_point_interval"):
         told["interval"] = evidence["change_point_interval"]

@@ -168,13 +168,13 @@
   }
 
   // An incident's own plots: of each column what the incident says of it, and nothing else.
-  function drawClose(host, { times, ends }, c, sync) {
+  function drawClose(host, { times, ends, of }, c, sync) {
     const numeric = !c.shares;
     const common = { sync, marks: c.marks, ends };
     const title = document.createElement("span");
     const name = document.createElement("b");
     name.textContent = c.name;
-    title.append(name, " ");
+    title.append(name, of ? ` in ${of} ` : " ");
     if (c.missing && c.marks[0].kind === "missing") {
       title.append("share missing");
       return [missingPlot(host, times, c, title, common)];
@@ -273,11 +273,10 @@
     }
   }
   for (const host of document.querySelectorAll(".close")) {
-    const over = models[+host.dataset.model].close[host.dataset.incident];
-    for (const chart of over.charts) {
+    for (const over of models[+host.dataset.model].close[host.dataset.incident]) {
       const row = document.createElement("div");
       row.className = "near";
-      row.source = { over, chart, sync: host.dataset.incident, how: drawClose };
+      row.source = { over, chart: over.chart, sync: host.dataset.incident, how: drawClose };
       host.append(row);
       seen.observe(row);
     }
