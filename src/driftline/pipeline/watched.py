@@ -23,8 +23,9 @@ class Watched:
     """The detectors of one model on one reference.
 
     The whole is seen by all detectors of the contract, each segment that the reference knows by
-    `evidence` on a reference of its own. A segment without rows in a slot is not judged by it, and
-    one that the reference does not know is judged as part of the whole alone.
+    `evidence` on a reference of its own. A segment without rows in a slot is not judged by it (what
+    was raised in it stays raised until it speaks again, or another reference holds), and one that
+    the reference does not know is judged as part of the whole alone.
 
     Attributes
     ----------
@@ -34,6 +35,8 @@ class Watched:
     Notes
     -----
     A segment costs a slot in which it has rows what `Evidence` costs, and its state is as large.
+    Measured, `evidence` alone, 500 events a slot: without segments 0.2 ms a slot for 20 columns or
+    100, with 20 of them 2.6 ms and 5.6 ms; state of 100 columns 0.16 MB and 2.9 MB.
     """
 
     def __init__(self, contract: Contract, reference: Reference) -> None:
