@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -46,12 +47,16 @@ class Stream(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one stream came to; seconds of CPU for reference, drawing and detection."""
+    """What one stream came to; seconds of CPU for reference, drawing and detection.
+
+    ``raised`` counts what each detector raised as a page: several may be one incident.
+    """
 
     law: str
     slots: int
     promised: float
     pages: int
+    raised: dict[str, int]
     way: Way
     reference_s: float
     draw_s: float
@@ -107,15 +112,16 @@ def watch(stream: Stream) -> Outcome:
     reference_s = time.process_time() - begun
     first = -(-law.rows // EVENTS)
     needs = needs_of(contract)
-    pages = 0
+    pages, raised = 0, Counter[str]()
     detect_s = 0.0
     begun = time.process_time()
     panes = draw_panes(law, reference, rng, first, stream.slots, needs, contract.sample)
     for number, pane in enumerate(panes, first):
         before = time.process_time()
-        _, changes = watched.step(number, pane)
+        findings, changes = watched.step(number, pane)
         detect_s += time.process_time() - before
         pages += sum(map(is_page, changes))
+        raised.update(f.detector for f in findings if f.state == "raised" and f.severity == "page")
     draw_s = time.process_time() - begun - detect_s
     promised = stream.slots / budget_slots(contract)
     return Outcome(
@@ -123,6 +129,7 @@ def watch(stream: Stream) -> Outcome:
         stream.slots,
         promised,
         pages,
+        dict(raised),
         way_of(law, needs),
         reference_s,
         draw_s,
@@ -152,6 +159,11 @@ class Kept:
     def achieved(self) -> int:
         """Pages there were."""
         return sum(o.pages for o in self.outcomes)
+
+    @property
+    def raised(self) -> dict[str, int]:
+        """What each detector raised as a page."""
+        return dict(sum((Counter(o.raised) for o in self.outcomes), Counter[str]()))
 
     @property
     def ratio(self) -> float:
@@ -198,6 +210,7 @@ class Kept:
             "slots": self.slots,
             "promised": round(self.promised, 4),
             "achieved": self.achieved,
+            "raised": self.raised,
             "ratio": round(self.ratio, 4),
             "upper_95": round(self.upper, 4),
             "lower_95": round(self.lower, 4),

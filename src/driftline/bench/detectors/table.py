@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -81,6 +82,9 @@ def _print_promise(laws: Sequence[Kept], console: Console) -> None:
         )
     console.print(table)
     used = {law.outcomes[0].way for law in laws}
+    raised = sum((Counter(law.raised) for law in laws), Counter[str]())
+    told = ", ".join(f"{name} {count:,}" for name, count in sorted(raised.items())) or "nothing"
+    _say(console, f"raised by detectors, several of which may be one incident: {told}")
     _say(
         console,
         "page: an incident that opens as a page, becomes one, or comes back as one",
