@@ -67,31 +67,30 @@ class Blocks:
 
     def add(self, slot: Slot) -> Block | None:
         """Add a slot; return a block once it is full, or None."""
-        comoments = slot.pane.comoments
-        if comoments is None:
+        own = slot.pane.comoments
+        if own is None:
             return None
         if not self._slots:
-            if comoments.rows.max() >= BLOCK_ROWS:
-                return self._whole(slot, comoments)
             self._start = slot.start
         self._slots += 1
-        self._counts = self._counts + slot.counts
-        self._comoments.merge(comoments)
-        if self._comoments.rows.max() < BLOCK_ROWS:
-            return None
-        block = self._read(self._counts, self._comoments, self._start, self._slots)
+        whole = self._slots == 1 and own.rows.max() >= BLOCK_ROWS
+        if not whole:
+            self._counts = self._counts + slot.counts
+            self._comoments.merge(own)
+            if self._comoments.rows.max() < BLOCK_ROWS:
+                return None
+        # Read once for all detectors whose blocks end here. Known by these very counts: a drill
+        # shows its shadow others, with the same co-moments.
+        read = own.read
+        if read is None or read[0] is not slot.pane.counts or read[1].start != self._start:
+            counts, comoments = (slot.counts, own) if whole else (self._counts, self._comoments)
+            block = self._read(counts, comoments, self._start, self._slots)
+            own.read = read = slot.pane.counts, block
         self._slots = 0
-        self._counts = np.zeros_like(self._counts)
-        self._comoments = Comoments.empty(self._scoring)
-        return block
-
-    def _whole(self, slot: Slot, comoments: Comoments) -> Block:
-        """Read a slot that is a block by itself, once for all detectors."""
-        # Of these very counts: a drill shows its shadow others, with the same co-moments.
-        if comoments.read is None or comoments.read[0] is not slot.pane.counts:
-            block = self._read(slot.counts, comoments, slot.start, 1)
-            comoments.read = slot.pane.counts, block
-        found: Block = comoments.read[1]
+        if not whole:
+            self._counts = np.zeros_like(self._counts)
+            self._comoments = Comoments.empty(self._scoring)
+        found: Block = read[1]
         return found
 
     def _read(self, counts: Counts, comoments: Comoments, start: int, slots: int) -> Block:

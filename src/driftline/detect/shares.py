@@ -42,7 +42,7 @@ class ShareDetector(ABC):
     """Bets on changes of some shares of variance (`driftline.stats.dependence`), its *contrasts*.
 
     It looks at normal scores of the reference's bins, within a slot: means that move, other units
-    and outliers are no change, and a column that has moved far sits out. A slot of less than 64
+    and outliers are no change, and a column that has moved far sits out. A slot of less than 128
     rows is joined to the next. The evidence is the mean over all bets, so that the promise does not
     depend on how many there are. What is raised is watched until it has gone away, and the bets on
     it rest meanwhile.

@@ -30,7 +30,7 @@ from driftline.stats.comoments import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-BLOCK_ROWS = 64
+BLOCK_ROWS = 128
 """Rows in which correlations are looked at together, at least; slots with fewer are joined."""
 MAX_BLOCKS = 4_000
 MAX_PRICED_ROWS = 10_000

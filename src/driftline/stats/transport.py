@@ -21,12 +21,14 @@ def monotone(source: Floats, target: Floats) -> Floats:
     float64 of shape (..., bins, bins): row b says which parts of bin b go where, each row's sum
     is 1, and ``source @ transport`` is the target. The optimal one for every convex cost (Monge).
     """
-    ends, goals = np.cumsum(source, axis=-1), np.cumsum(target, axis=-1)
-    starts, from_ = ends - source, goals - target
-    low = np.maximum(starts[..., :, None], from_[..., None, :])
-    high = np.minimum(ends[..., :, None], goals[..., None, :])
-    part = np.maximum(high - low, 0.0)
-    return _whole_rows(part)
+    starts, goals = np.cumsum(source, axis=-1) - source, np.cumsum(target, axis=-1)
+    goals[goals > 1 - 1e-9] = 2.0  # what rounding has left over goes to the last bin with mass
+    # What part of each bin has its quantiles below the end of each goal.
+    below = goals[..., None, :] - starts[..., :, None]
+    below /= np.maximum(source, 1e-300)[..., :, None]
+    np.clip(below, 0.0, 1.0, out=below)
+    below[..., 1:] -= below[..., :-1].copy()
+    return below
 
 
 def couple(source: Floats, target: Floats) -> Floats:

@@ -52,7 +52,7 @@ FULL = Size(
     month_streams=40,
     references=20,
     runs=5,
-    by_hand=20,
+    by_hand=10,
     windows=20,
 )
 QUICK = Size(
