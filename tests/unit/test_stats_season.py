@@ -146,3 +146,45 @@ def test_whole_keeps_sums() -> None:
     np.testing.assert_array_equal(whole(counts).sum(axis=1), np.rint(counts.sum(axis=1)))
     assert (whole(counts) >= 0).all()
     assert np.abs(np.cumsum(whole(counts) - counts, axis=1)).max() <= 0.5 + 1e-9
+
+
+def test_years_are_learnt_from_rows_a_day() -> None:
+    """A winter like the others is no drift, and what happens within a season is seen."""
+    rng = np.random.default_rng(7)
+    days = np.arange(12 * 365)
+    ts = days * DAY + DAY // 2
+    cold = 20 * np.cos(2 * np.pi * days / 365.2425) + rng.normal(0, 5, days.size)
+    columns = {"cold": cold.tolist(), "plain": rng.normal(0, 1, days.size).tolist()}
+    ten = 10 * 365
+    reference = Reference.build(
+        "m", {name: values[:ten] for name, values in columns.items()}, ts=ts[:ten], slot=DAY
+    )
+    found = [reference.season.of(reference.index[name]) for name in ("cold", "plain")]
+    assert found == ["month_of_year", None]
+    assert reference.tau[reference.index["cold"]] < 3
+    again = Reference.from_json(reference.to_json())
+    assert again.id == reference.id
+    winter, summer = ts[10 * 365 + 5], ts[10 * 365 + 180]
+    freed = []
+    for at in (winter, summer):
+        own = np.zeros_like(reference.padded_counts)
+        step = int((at // DAY) % 365.2425)
+        typical = 20 * np.cos(2 * np.pi * step / 365.2425)
+        column = reference.columns[reference.index["cold"]]
+        own[reference.index["cold"], int(np.searchsorted(column.edges, typical)) - 1] = 100
+        share = reference.season.adjust(own, int(at))[reference.index["cold"]] / 100
+        freed.append(float(share @ np.arange(share.size)))
+    middle = (reference.columns[reference.index["cold"]].bins - 1) / 2
+    assert freed == pytest.approx([middle, middle], abs=2)
+
+
+def test_hours_are_not_given_up_for_a_weaker_year() -> None:
+    hours = np.arange(4 * 365 * 24, dtype=np.int64) * HOUR
+    rng = np.random.default_rng(3)
+    day, year = np.sin(2 * np.pi * hours / DAY), np.cos(2 * np.pi * hours / DAY / 365.2425)
+    columns = {
+        "both": (day + 0.3 * year + rng.normal(0, 0.5, hours.size)).tolist(),
+        "year": (year + rng.normal(0, 0.5, hours.size)).tolist(),
+    }
+    season = Reference.build("m", columns, ts=hours, slot=HOUR).season
+    assert [season.of(0), season.of(1)] == ["hour_of_day", "month_of_year"]

@@ -101,8 +101,8 @@ REFERENCE: Final = BlockOf(
         ),
         Field(
             "seasonal",
-            Choice(("hour_of_day", "hour_of_week")),
-            "Keep a separate normal for each hour of the day or of the week.",
+            Choice(("hour_of_day", "hour_of_week", "month_of_year")),
+            "Keep a separate normal for each hour of the day or of the week, or month of the year.",
         ),
     ),
     (checks.reference_keys,),

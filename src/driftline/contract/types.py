@@ -57,7 +57,7 @@ class ReferencePlan(Block, frozen=True, kw_only=True):
     end: int | None = None
     events: int = 5_000
     version: str | None = None
-    seasonal: Literal["hour_of_day", "hour_of_week"] | None = None
+    seasonal: Literal["hour_of_day", "hour_of_week", "month_of_year"] | None = None
 
 
 class FeaturePlan(Block, frozen=True, kw_only=True):

@@ -246,7 +246,8 @@ class Evidence:
         values = slot.pane.sample.values
         sampled = values[:, column] if values.shape[0] else np.empty(0)
         named = name_cause(about, told, own, sampled)
-        text = named.text if named else describe(about, told.aspect, own)
+        adjusted = self._reference.season.of(column) is not None
+        text = named.text if named else describe(about, told.aspect, own, adjusted=adjusted)
         told = named.told if named else told
         mine = UNIT_BETS[unit]
         e = float((self._wealth.held[column, mine] * self._weight[column, mine]).sum())
@@ -281,10 +282,10 @@ class Evidence:
             counts, slot.start, self._scale, inflation
         ):
             told = self._tell(column, unit, effects)
-            text = "back inside the reference: " + (
-                describe(self._laws.columns[column], told.aspect, self._trim(column, held))
-                or "no difference"
-            )
+            about = self._laws.columns[column], told.aspect, self._trim(column, held)
+            adjusted = self._reference.season.of(column) is not None
+            text = describe(*about, adjusted=adjusted) or "no difference"
+            text = f"back inside the reference: {text}"
             findings.append(
                 self._make(
                     slot,

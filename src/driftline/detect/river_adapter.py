@@ -249,7 +249,8 @@ class RiverDetector:
         about = self._reference.columns[column]
         told = tell(about, effects, self._scale.tolerance[column])
         counts = np.concatenate([padded[: about.bins], padded[-2:]])
-        text = describe(about, told.aspect, counts) or "no difference"
+        adjusted = self._reference.season.of(column) is not None
+        text = describe(about, told.aspect, counts, adjusted=adjusted) or "no difference"
         listed, self._detections[column] = self._detections[column], []
         more, self._more[column] = int(self._more[column]), 0
         every_value = self._means is not None or slot.pane.sample.complete

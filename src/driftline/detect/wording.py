@@ -43,14 +43,23 @@ def quantile(column: Column, counts: npt.NDArray[np.int64], level: float) -> flo
     return low + max(high - low, 0.0) * float(into)
 
 
-def describe(column: Column, aspect: str, counts: npt.NDArray[Any]) -> str:
+def describe(
+    column: Column, aspect: str, counts: npt.NDArray[Any], *, adjusted: bool = False
+) -> str:
     """Return one line on how a column's recent counts differ from its reference.
 
     Parameters
     ----------
     counts
         Recent counts in the column's own layout: interior bins, unseen, missing.
+    adjusted
+        Whether they were freed of a season: what the line tells is not what the rows held then.
     """
+    text = _differ(column, aspect, counts)
+    return f"{text}; seasonally adjusted" if text and adjusted else text
+
+
+def _differ(column: Column, aspect: str, counts: npt.NDArray[Any]) -> str:
     then = column.counts
     if aspect == "missing":
         rates = [percent(c[-1] / max(1, int(c.sum()))) for c in (counts, then)]

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftline.contract import DAY
 from driftline.detect.state import pack, unpack
 from driftline.stats import ABSENT, OTHER, Column, Reference, with_segments
 from driftline.stats.rebin import codes_of
-from driftline.stats.season import LEAST_PERIODS, Season
+from driftline.stats.season import CYCLES, LEAST_PERIODS, Season
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +35,6 @@ ENOUGH_SLOTS = 200
 ENOUGH_UNSEEN = 0.0025
 """Share of levels that the old reference never held, from which they get a bin: half of what is
 worth a page."""
-PERIODS = {"hour_of_day": DAY, "hour_of_week": 7 * DAY}
 
 
 class Successor:
@@ -48,7 +46,7 @@ class Successor:
     The columns stay the same ones, and levels keep their order; levels that the old reference never
     held come together in one bin, their names are not known here. Natural variability is learnt
     anew from `ENOUGH_SLOTS` slots or more, else taken over. A feature that had a season is
-    collected over as many days (weeks) as it takes to learn one; rows are thinned meanwhile.
+    collected over as many days (weeks, years) as it takes to learn one; rows are thinned meanwhile.
 
     Segments are chosen anew from the rows held where everything was accepted. Where one feature
     was, those stay that are watched now, if they have rows enough to tell what is normal of it.
@@ -210,7 +208,7 @@ class Successor:
 
     def _least_span(self) -> int:
         spans = [
-            LEAST_PERIODS * PERIODS[season]
+            LEAST_PERIODS * CYCLES[season].period
             for i, (season, _) in self._old.season.counts.items()
             if self.accepts(self._old.columns[i].name)
         ]

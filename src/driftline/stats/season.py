@@ -1,4 +1,4 @@
-"""The season: what is usual at which hour, column by column, and how counts are freed of it."""
+"""The season: what is usual at which time, column by column, and how counts are freed of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -22,18 +22,49 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Counts = npt.NDArray[np.int64]
 
-Seasonal = Literal["hour_of_day", "hour_of_week"]
+Seasonal = Literal["hour_of_day", "hour_of_week", "month_of_year"]
+
+
+class Cycle(NamedTuple):
+    """A period, cut into buckets.
+
+    Attributes
+    ----------
+    buckets
+        How many make a period.
+    length
+        Of a bucket, microseconds.
+    origin
+        Where a period begins, microseconds since the epoch.
+    """
+
+    buckets: int
+    length: int
+    origin: int
+
+    @property
+    def period(self) -> int:
+        """Microseconds."""
+        return self.buckets * self.length
+
 
 HOUR = 3_600_000_000
-BUCKETS: dict[Seasonal, int] = {"hour_of_day": 24, "hour_of_week": 168}
+# The epoch was a Thursday; hours of the week are counted from Monday.
+_MONDAY = 4 * 24 * HOUR
+CYCLES: dict[Seasonal, Cycle] = {
+    "hour_of_day": Cycle(24, HOUR, _MONDAY),
+    "hour_of_week": Cycle(168, HOUR, _MONDAY),
+    # Twelfths of the mean Gregorian year: they drift from the calendar's months by two days.
+    "month_of_year": Cycle(12, 365_2425 * 24 * HOUR // 12_0000, 0),
+}
 STEPS = 12
-"""Laws between two hours are interpolated in so many steps."""
+"""Laws between two buckets are interpolated in so many steps."""
 PRIOR_ROWS = 10.0
-"""Rows of the overall law that are added to each hour's own."""
+"""Rows of the overall law that are added to each bucket's own."""
 LEAST_PERIODS = 3
-"""Days (or weeks) that a season is learnt from at least."""
+"""Days (weeks, years) that a season is learnt from at least."""
 CERTAINTY = 2.0
-"""Standard errors by which the season must foretell days (weeks) that it was not learnt from."""
+"""Standard errors by which the season must foretell periods that it was not learnt from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +81,7 @@ class Season:
     columns
         The reference's columns.
     counts
-        By position of a seasonal column: its season, and its counts by hour, int64 of shape
+        By position of a seasonal column: its season, and its counts by bucket, int64 of shape
         (buckets, bins + 2).
     """
 
@@ -69,8 +100,8 @@ class Season:
     def part(self, column: int) -> float:
         """Return the part of the reference's rows that tells of any one moment."""
         found = self.counts.get(column)
-        # Two hours are mixed: at their middle each counts half, at an hour's own middle it alone.
-        return 1.0 if found is None else 1.5 / BUCKETS[found[0]]
+        # Two buckets are mixed: at their edge each counts half, at a bucket's middle it alone.
+        return 1.0 if found is None else 1.5 / CYCLES[found[0]].buckets
 
     def adjust(self, padded: Counts, at: int) -> Floats:
         """Free the counts of one slot of the season.
@@ -85,7 +116,7 @@ class Season:
         Returns
         -------
         float64 of the same shape and the same sums by row. 0.05 ms for 100 seasonal columns, 0.3 ms
-        where the law of the moment has to be worked out anew, twelve times an hour.
+        where the law of the moment has to be worked out anew, twelve times a bucket.
         """
         out = padded.astype(np.float64)
         for group in self._groups:
@@ -151,7 +182,7 @@ class Season:
                 packed = zlib.decompress(base64.b85decode(told["counts"]))
             except zlib.error as error:
                 raise ValueError(str(error)) from error
-            shape = BUCKETS[seasonal], columns[i].counts.size
+            shape = CYCLES[seasonal].buckets, columns[i].counts.size
             counts[i] = seasonal, np.frombuffer(packed, "<u4").reshape(shape).astype(np.int64)
         return cls(columns, counts)
 
@@ -170,7 +201,8 @@ class _Group:
     ) -> None:
         self.position = np.array(at)
         self._told = seasonal, ordered, columns, counts
-        self._buckets = BUCKETS[seasonal]
+        self._cycle = CYCLES[seasonal]
+        self._buckets = self._cycle.buckets
         self._transport = monotone if ordered else couple
         bins = width - 2
         self._whole = np.zeros((len(columns), bins))
@@ -198,7 +230,7 @@ class _Group:
 
     def step(self, at: Any) -> Any:
         """Return the step of the period in which a moment (microseconds) lies."""
-        return (at - _MONDAY) // (HOUR // STEPS) % (self._buckets * STEPS)
+        return (at - self._cycle.origin) // (self._cycle.length // STEPS) % (self._buckets * STEPS)
 
     def adjust(self, counts: Floats, at: int) -> None:
         """Free the group's rows of padded counts of the season, in place."""
@@ -213,7 +245,7 @@ class _Group:
 
     def _moving(self, step: int) -> tuple[Floats, Floats]:
         if self._held is None or self._held[0] != step:
-            # Laws are those of the hours' middles.
+            # Laws are those of the buckets' middles.
             place = (step + 0.5) / STEPS - 0.5
             low = int(np.floor(place))
             part = place - low
@@ -237,17 +269,13 @@ class _Group:
         return out
 
 
-_MONDAY = 4 * 24 * HOUR
-"""The epoch was a Thursday; hours of the week are counted from Monday."""
-
-
 def learn_season(
     columns: Sequence[Column],
     codes: Sequence[Counts],
     ts: Sequence[Counts],
     declared: Seasonal | None = None,
 ) -> Season:
-    """Find out which columns have a season, and keep their counts by hour.
+    """Find out which columns have a season, and keep their counts by bucket.
 
     Parameters
     ----------
@@ -258,9 +286,10 @@ def learn_season(
 
     Notes
     -----
-    A season is taken where, learnt from all other days (weeks), it foretells each day's (week's)
-    counts better than the law without it, by `CERTAINTY` standard errors over the days: what is
-    chance, or a trend, foretells nothing. Hours of the week must be better than hours of the day.
+    A season is taken where, learnt from all other days (weeks, years), it foretells each one's
+    counts better than the law without it, by `CERTAINTY` standard errors over the periods: what is
+    chance, or a trend, foretells nothing. Hours of the week must be better than hours of the day,
+    and months, of which no column has hours as well, must gain more than these.
     """
     found: dict[int, tuple[Seasonal, Counts]] = {}
     for i, (column, code, own) in enumerate(zip(columns, codes, ts, strict=True)):
@@ -271,27 +300,29 @@ def learn_season(
                 found[i] = declared, table.sum(axis=0)
             continue
         day = _table(code, own, "hour_of_day", width)
-        if day is None:
-            continue
-        week = _table(code, own, "hour_of_week", width)
-        if week is not None and _foretells(week, _by_hour_of_day(week)):
+        week = _table(code, own, "hour_of_week", width) if day is not None else None
+        year = _table(code, own, "month_of_year", width)
+        hours, months = _gain(day, None), _gain(year, None)
+        if year is not None and months > hours:
+            found[i] = "month_of_year", year.sum(axis=0)
+        elif week is not None and _gain(week, _by_hour_of_day(week)):
             found[i] = "hour_of_week", week.sum(axis=0)
-        elif _foretells(day, None):
+        elif day is not None and hours:
             found[i] = "hour_of_day", day.sum(axis=0)
     return Season(tuple(columns), found)
 
 
 def _table(code: Counts, ts: Counts, seasonal: Seasonal, width: int) -> Counts | None:
-    """Counts by period and hour, shape (periods, buckets, width); None if they are too few."""
-    buckets = BUCKETS[seasonal]
+    """Counts by period and bucket, shape (periods, buckets, width); None if they are too few."""
+    buckets, length, origin = CYCLES[seasonal]
     if ts.size == 0:
         return None
-    hour = (ts - _MONDAY) // HOUR
-    first = int(hour.min()) // buckets
-    periods = int(hour.max()) // buckets - first + 1
+    bucket = (ts - origin) // length
+    first = int(bucket.min()) // buckets
+    periods = int(bucket.max()) // buckets - first + 1
     if periods < LEAST_PERIODS:
         return None
-    cell = (hour - first * buckets) * width + code
+    cell = (bucket - first * buckets) * width + code
     table = np.bincount(cell, minlength=periods * buckets * width)
     table = table.reshape(periods, buckets, width)
     met = (table.sum(axis=2) > 0).sum(axis=0)
@@ -304,8 +335,13 @@ def _by_hour_of_day(week: Counts) -> Counts:
     return np.tile(day, (1, 7, 1))
 
 
-def _foretells(table: Counts, rival: Counts | None) -> bool:
-    """Return whether hours foretell the periods they were not learnt from better than a rival."""
+def _gain(table: Counts | None, rival: Counts | None) -> float:
+    """Return by how much buckets foretell the periods they were not learnt from, in nats.
+
+    Beyond a rival, or the law without a season; 0 where that is not certain, or there is no table.
+    """
+    if table is None:
+        return 0.0
     whole = table.sum(axis=(0, 1)) + 0.5
     law = whole / whole.sum()
 
@@ -318,4 +354,4 @@ def _foretells(table: Counts, rival: Counts | None) -> bool:
     gain = (table * np.log(left_out(table) / other)).sum(axis=(1, 2))
     gain = gain[table.sum(axis=(1, 2)) > 0]
     error = float(gain.std(ddof=1)) * gain.size**0.5 if gain.size > 1 else np.inf
-    return bool(gain.sum() > CERTAINTY * error)
+    return float(gain.sum()) if gain.sum() > CERTAINTY * error else 0.0
