@@ -183,7 +183,9 @@ def test_streams_cover_what_was_asked_for() -> None:
 
 
 def outcome(pages: int, slots: int = 4_000) -> Outcome:
-    return Outcome("normal", slots, slots / 4_000, pages, "exact", 0.0, 0.0, 0.0)
+    return Outcome(
+        "normal", slots, slots / 4_000, pages, {"evidence": pages}, "exact", 0.0, 0.0, 0.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_floors_are_those_of_the_formula() -> None:
 
 def runs(*slots: int | None, right: bool = True) -> Delay:
     held = tuple(Run("mean0.5", 1, s, right and s is not None, 0) for s in slots)
-    return Delay(CHANGES["mean0.5"], 1, held, 43_200.0)
+    return Delay(CHANGES["mean0.5"], 1, held, 43_200.0, None)
 
 
 def test_what_was_missed_counts_as_the_longest_delay() -> None:
@@ -232,6 +232,10 @@ def test_a_tiny_run_has_all_its_parts(tiny: Found) -> None:
         ("missing", 1),
         ("missing", 10),
     ]
+    foretold = [d["foretold_events"] for d in told["delays"]]
+    assert foretold[0] == 100
+    assert 300 <= foretold[2] <= 1_200
+    assert (foretold[1], foretold[3]) == (None, None)
     assert {row["change"] for row in told["by_hand"]} == {"mean2"}
     assert len(told["by_hand"]) == len(METHODS)
 

@@ -13,7 +13,7 @@ from driftline.bench.detectors.dependence import Pairs
 from driftline.bench.detectors.law import EVENTS, Law, Season
 from driftline.bench.detectors.laws import ROWS
 from driftline.bench.detectors.marginals import Levels, normal, two_humps
-from driftline.contract import MINUTE
+from driftline.contract import MINUTE, PlantedShift
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +63,9 @@ class Change:
         Correlation between pairs of changed columns.
     factor
         What the median delay may be over the floor, in the issue that set the target.
+    planted
+        The same change as a drill plants it, and `reference check` foretells it; None where these
+        know no such change.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Change:
     ramp: int = 0
     correlation: float = 0.0
     before: Law = BEFORE
+    planted: PlantedShift | None = None
 
     @property
     def horizon(self) -> int:
@@ -156,7 +160,16 @@ _WITH_NEW = Levels((*Levels.of(MIX).names, "new"), (*(p * (1 - NEW) for p in MIX
 _ANY, _SOME, _OF_LEVELS = (0, COMPLETE), (COMPLETE, COMPLETE + GAPPY), (COMPLETE + GAPPY, 100)
 
 _MEANS = tuple(
-    Change(f"mean{by:g}", f"mean + {by:g} sd", _ANY, by**2 / 2, "δ²/2", 1.5, normal(by))
+    Change(
+        f"mean{by:g}",
+        f"mean + {by:g} sd",
+        _ANY,
+        by**2 / 2,
+        "δ²/2",
+        1.5,
+        normal(by),
+        planted=PlantedShift(what="mean", size=by),
+    )
     for by in (0.25, 0.5, 1.0, 2.0)
 )
 _SPREADS = tuple(
@@ -168,6 +181,7 @@ _SPREADS = tuple(
         "(v - 1 - ln v)/2",
         1.5,
         normal(sd=by**0.5),
+        planted=PlantedShift(what="spread", size=by**0.5),
     )
     for by in (1.5, 2.0)
 )
@@ -203,6 +217,7 @@ CHANGES: Mapping[str, Change] = {
             "Bernoulli, against 1 in the rows of the reference, which held none",
             3.0,
             _WITH_NEW,
+            planted=PlantedShift(what="new", size=NEW),
         ),
         Change(
             "missing",
@@ -212,6 +227,7 @@ CHANGES: Mapping[str, Change] = {
             "Bernoulli",
             3.0,
             normal().with_missing(MORE_GAPS),
+            planted=PlantedShift(what="missing", size=MORE_GAPS - GAPS),
         ),
         Change(
             "correlation",

@@ -16,7 +16,7 @@ from driftline.bench.detectors.watched import Watched, contract_for, is_page, ne
 from driftline.detect import budget_slots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from driftline.bench.detectors.changes import Change
     from driftline.contract import Contract
@@ -116,12 +116,17 @@ def _watch(
 
 @dataclass(frozen=True)
 class Delay:
-    """What the runs of one change in so many columns came to; delays in events."""
+    """What the runs of one change in so many columns came to; delays in events.
+
+    ``foretold`` is what `driftline reference check` says of the median, for one column; None where
+    it says nothing.
+    """
 
     change: Change
     many: int
     runs: tuple[Run, ...]
     arl: float
+    foretold: float | None
 
     @property
     def events(self) -> list[float]:
@@ -177,11 +182,14 @@ class Delay:
             "kl": round(self.change.kl, 6),
             "kl_formula": self.change.about_kl,
             "bar_events": round(self.bar, 1),
+            "foretold_events": None if self.foretold is None else _finite(self.foretold),
             "met": self.met,
         }
 
 
-def summarise(runs: Sequence[Run], detectors: tuple[str, ...] | None) -> list[Delay]:
+def summarise(
+    runs: Sequence[Run], detectors: tuple[str, ...] | None, foretold: Mapping[str, float]
+) -> list[Delay]:
     """Put runs together by change and number of columns, in the order in which they first come."""
     groups: dict[tuple[str, int], list[Run]] = {}
     for run in runs:
@@ -192,6 +200,7 @@ def summarise(runs: Sequence[Run], detectors: tuple[str, ...] | None) -> list[De
             many,
             tuple(held),
             budget_slots(contract_for(CHANGES[name].before.slot, None, detectors)),
+            foretold.get(name) if many == 1 else None,
         )
         for (name, many), held in groups.items()
     ]

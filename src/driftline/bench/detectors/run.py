@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from driftline.bench.cores import Cores
-from driftline.bench.detectors import by_hand, delay, promise, windows
+from driftline.bench.detectors import by_hand, delay, foretold, promise, windows
 from driftline.bench.detectors.changes import CHANGES
 from driftline.bench.detectors.invariance import compare
 from driftline.bench.detectors.laws import LAWS, MONTHS
@@ -123,6 +123,12 @@ def run(asked: Asked, notify: Callable[[str], None]) -> Found:
         delay.Batch(number, size.runs, seed, asked.detectors, tuple(changes))
         for number in range(size.references if changes else 0)
     ]
+    asks = [
+        foretold.Asked(number, seed, asked.detectors, (change,))
+        for change in changes
+        for number in range(size.foretold)
+        if CHANGES[change].planted is not None and "evidence" in (asked.detectors or ("evidence",))
+    ]
     tried_by_hand = [change for change in changes if change in by_hand.UNIVARIATE]
     tasks = [
         by_hand.Task(method, change, size.by_hand, seed)
@@ -135,7 +141,12 @@ def run(asked: Asked, notify: Callable[[str], None]) -> Found:
     units = compare(seed, asked.detectors) if asked.everything else []
     planted = run_all(delay.measure, batches, processes, _counting("changes", batches, notify))
     tried = run_all(by_hand.measure, tasks, processes, _counting("river by hand", tasks, notify))
-    delays = delay.summarise([each for batch in planted for each in batch], asked.detectors)
+    told = run_all(foretold.ask, asks, processes, _counting("foretold", asks, notify))
+    delays = delay.summarise(
+        [each for batch in planted for each in batch],
+        asked.detectors,
+        foretold.gather([each for asked_ in told for each in asked_]),
+    )
     judged: list[Judged] = []
     left_out: dict[str, str] = {}
     if asked.libraries or (asked.everything and not asked.quick):

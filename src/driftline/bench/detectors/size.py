@@ -29,6 +29,8 @@ class Size:
         For each law at one page in 30 days; 43,200 slots are a model-month.
     references, runs
         For each change: references drawn, and runs on each, for one column and for ten.
+    foretold
+        References that each change is foretold on.
     by_hand
         Runs of each detector by hand on each change, and stretches for its false detections.
     windows
@@ -41,6 +43,7 @@ class Size:
     month_streams: int
     references: int
     runs: int
+    foretold: int
     by_hand: int
     windows: int
 
@@ -52,6 +55,7 @@ FULL = Size(
     month_streams=40,
     references=20,
     runs=5,
+    foretold=5,
     by_hand=10,
     windows=20,
 )
@@ -62,6 +66,7 @@ QUICK = Size(
     month_streams=2,
     references=2,
     runs=2,
+    foretold=1,
     by_hand=1,
     windows=5,
 )

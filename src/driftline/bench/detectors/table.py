@@ -108,7 +108,17 @@ def _print_units(units: Sequence[Same], console: Console) -> None:
 def _print_delays(delays: Sequence[Delay], console: Console) -> None:
     table = Table(title="Events from a change to its page, at one page in 30 days, 100 features")
     table.add_column("change", no_wrap=True)
-    for head in ("of 100", "runs", "median", "90 %", "missed", "right first", "floor", "may take"):
+    for head in (
+        "of 100",
+        "runs",
+        "median",
+        "90 %",
+        "missed",
+        "right first",
+        "floor",
+        "may take",
+        "foretold",
+    ):
         table.add_column(head, justify="right")
     table.add_column("met")
     table.add_column("horizon", justify="right")
@@ -123,6 +133,7 @@ def _print_delays(delays: Sequence[Delay], console: Console) -> None:
             "" if math.isnan(each.right) else f"{each.right:.0%}",
             _events(each.floor),
             _events(each.bar),
+            "" if each.foretold is None else _events(each.foretold),
             "yes" if each.met else "no",
             _events(each.change.horizon * EVENTS),
         )
@@ -134,6 +145,7 @@ def _print_delays(delays: Sequence[Delay], console: Console) -> None:
         "column; a page comes at the end of a slot: no delay is below its hundred events",
         "met: median within 1.5 floors (mean, variance) or 3, plus a slot; none missed; the right "
         "column first in 95 %",
+        "foretold: the median that `driftline reference check` gives beforehand, for one column",
         "KL: " + "; ".join(f"{about}: {formula}" for about, formula in formulas.items()),
     )
 
