@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftline.contract import SECOND
 from driftline.detect.law import SLACK
 from driftline.detect.state import pack, unpack
 from driftline.detect.wealth import CEILING, USUAL
@@ -41,13 +42,15 @@ class ShareBets:
     ----------
     held
         The statistic, float32 of shape (slopes, contrasts).
-    start
-        When the change began, microseconds: the mean over all starts, weighted by their evidence
-        (Shiryaev 1963, with a flat prior). float64 of shape (contrasts,).
+    age
+        How long before the last block's start the change began, seconds: the mean over all starts,
+        weighted by their evidence (Shiryaev 1963, with a flat prior); float32 of that shape.
     gain, rows
         Sum of m · u, and rows, since then: means with the same weights; float32 of that shape.
     usual
         Running mean of the rows of a block, shape (1,).
+    now
+        Start of the last block, microseconds, shape (1,).
 
     Parameters
     ----------
@@ -88,9 +91,9 @@ class ShareBets:
         goal = -np.log(np.maximum(self.weight, 1e-30))
         self._ceiling = np.exp(np.minimum(goal + CEILING, HIGHEST)).astype(np.float32)
         self.held = np.zeros((SLOPES.size, level.size), dtype=np.float32)
-        self.start = np.zeros(level.size)
-        self.gain, self.rows = np.zeros((2, level.size), dtype=np.float32)
+        self.gain, self.rows, self.age = np.zeros((3, level.size), dtype=np.float32)
         self.usual = np.zeros(1)
+        self.now = np.zeros(1, dtype=np.int64)
 
     def step(
         self, level: Floats, rows: Floats, start: int, blocked: npt.NDArray[np.bool_]
@@ -114,13 +117,14 @@ class ShareBets:
         paid = np.exp(np.clip(ratio, -FARTHEST, FARTHEST, out=ratio), out=ratio)
         held = self.held + np.float32(1)
         held *= paid
-        new = paid.sum(axis=0) / held.sum(axis=0)
-        old = 1 - new
+        old = 1 - paid.sum(axis=0) / held.sum(axis=0)
+        self.age += np.float32((start - int(self.now[0])) / SECOND)
+        self.now[0] = start
         now = {
             "held": np.minimum(held, self._ceiling, out=held),
             "gain": self.gain * old + gained,
             "rows": self.rows * old + m,
-            "start": self.start + new * (start - self.start),
+            "age": self.age * old,
         }
         idle = blocked | ~told
         if idle.any():
@@ -141,6 +145,10 @@ class ShareBets:
     def gained(self, contrasts: Contrasts) -> tuple[Floats, Floats]:
         """Return `gain` and `rows` of some contrasts."""
         return self.gain[contrasts].astype(np.float64), self.rows[contrasts].astype(np.float64)
+
+    def start_of(self, contrast: int) -> float:
+        """Return when the change of a contrast began, microseconds."""
+        return float(self.now[0]) - SECOND * float(self.age[contrast])
 
     def level_of(self, contrasts: Contrasts, gain: Floats, rows: Floats) -> Floats:
         """Return the levels that gains over some rows stand for."""
@@ -168,5 +176,5 @@ class ShareBets:
             setattr(self, name, unpack(state.get(name, {}), getattr(self, name)))
 
 
-_OF_CONTRASTS = ("held", "start", "gain", "rows")
-_FIELDS = (*_OF_CONTRASTS, "usual")
+_OF_CONTRASTS = ("held", "gain", "rows", "age")
+_FIELDS = (*_OF_CONTRASTS, "usual", "now")

@@ -117,9 +117,9 @@ class Blocks:
         return {
             "start": self._start,
             "slots": self._slots,
-            "counts": pack(self._counts),
-            "rows": pack(self._comoments.rows.astype(np.int32)),
             # Of fewer rows than make a block: they are small.
+            "counts": pack(self._counts.astype(np.uint32)),
+            "rows": pack(self._comoments.rows.astype(np.uint8)),
             "products": pack(self._comoments.products.astype(np.int32)),
         }
 
@@ -130,10 +130,11 @@ class Blocks:
         self._comoments = Comoments.empty(self._scoring)
         if state is None:
             return
-        small = np.empty(self._scoring.pairs, dtype=np.int32)
+        pairs = np.empty(self._scoring.pairs)
         self._start, self._slots = state["start"], state["slots"]
-        self._counts = unpack(state["counts"], self._counts)
+        counts = unpack(state["counts"], self._counts.astype(np.uint32))
+        self._counts = counts.astype(np.int64)
         self._comoments = Comoments(
-            unpack(state["rows"], small).astype(np.int64),
-            unpack(state["products"], small).astype(np.int64),
+            unpack(state["rows"], pairs.astype(np.uint8)).astype(np.int64),
+            unpack(state["products"], pairs.astype(np.int32)).astype(np.int64),
         )
