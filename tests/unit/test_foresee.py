@@ -291,6 +291,11 @@ def test_a_short_reference_hides_what_a_long_one_shows(normal: Reference) -> Non
     told = foresee(short, Contract(model="m"), 100, shifts=shift, horizon=200).found[0]
     assert (told.verdict, told.worth, told.grows) == ("hidden", True, False)
     assert foresee(normal, Contract(model="m"), 100, only=["f03"], shifts=shift).found[0].events
+    # Not below the tolerance either where chance in the reference may be as large as the shift.
+    few = Reference.build("m", {"f03": drawn(rng, 30)})
+    small = [PlantedShift(what="mean", size=0.15)]
+    told = foresee(few, Contract(model="m"), 100, shifts=small, horizon=50).found[0]
+    assert (told.verdict, told.worth) == ("hidden", True)
 
 
 def test_many_features_cost_the_one_little_and_are_sampled() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from driftline.contract import Contract
     from driftline.detect.betting import Floats
+    from driftline.detect.effect import Effects
     from driftline.detect.law import Tolerances
     from driftline.detect.protocol import Finding, Severity, Slot
     from driftline.stats import Reference
@@ -84,24 +85,31 @@ class Crowd(Evidence):
         self._bets = place_bets(self._laws, ALL_ASPECTS)
 
     def worth(self, laws: Floats) -> npt.NDArray[np.bool_]:
-        """Return which columns would page if these laws lasted and nothing were left to chance.
+        """Return in which columns these laws are further from the reference than is tolerated.
 
         Parameters
         ----------
         laws
             In the layout of `Reference.pad`, shape (k, width).
         """
-        columns = np.arange(self.rang.size)
+        effects = self._lasting(laws)
+        return self._any_worth(replace(effects, net=np.abs(effects.size)))
+
+    def _lasting(self, laws: Floats) -> Effects:
+        """Return the effects of laws that last: only the reference is left to chance."""
         counts = np.rint(laws * 1e9).astype(np.int64)
-        effects = self._scale.measure(columns, counts, np.zeros(columns.size))
+        return self._scale.measure(np.arange(self.rang.size), counts, np.zeros(self.rang.size))
+
+    def _any_worth(self, effects: Effects) -> npt.NDArray[np.bool_]:
+        columns = np.arange(self.rang.size)
         worth = [self._worth(effects, columns, np.full_like(columns, u)) for u in (VALUES, MISSING)]
         return np.any(worth, axis=0)
 
     def grows(self, laws: Floats) -> npt.NDArray[np.bool_]:
-        """Return the columns of which some bet wins in the mean, if these laws last for ever.
+        """Return the columns that page in the end, if these laws last for ever and are worth it.
 
-        Of the others no bet does: they lie within what the reference grants for its own error, and
-        ring as seldom as if nothing had changed.
+        Of the others no bet wins in the mean, or the effect is never certain: they lie within what
+        the reference grants for its own error, and ring as seldom as if nothing had changed.
         """
         fixed = np.matmul(self._bets.pays, laws[:, :, None])[:, :, 0] > 0
         inside = laws[:, :-2] / np.maximum(laws[:, :-2].sum(axis=1, keepdims=True), 1e-300)
@@ -111,7 +119,7 @@ class Crowd(Evidence):
             inside[:, None], mass, self._laws.interior, 0 * mass, self._laws.margin_learnt, inside
         )
         learnt = (gain[:, 0] > 0) & np.any(self._bets.active[:, LEARN], axis=1)
-        return np.any(fixed, axis=1) | learnt
+        return (np.any(fixed, axis=1) | learnt) & self._any_worth(self._lasting(laws))
 
     def _raise(
         self,
