@@ -188,3 +188,11 @@ def test_hours_are_not_given_up_for_a_weaker_year() -> None:
     }
     season = Reference.build("m", columns, ts=hours, slot=HOUR).season
     assert [season.of(0), season.of(1)] == ["hour_of_day", "month_of_year"]
+
+
+def test_a_constant_has_no_season() -> None:
+    ts = times(14)
+    columns = {"constant": [1.0] * ts.size, **draw(ts)}
+    season = Reference.build("m", columns, ts=ts, slot=SLOT).season
+    assert season.of(0) is None
+    assert season

@@ -342,8 +342,10 @@ def _gain(table: Counts | None, rival: Counts | None) -> float:
     """
     if table is None:
         return 0.0
-    whole = table.sum(axis=(0, 1)) + 0.5
-    law = whole / whole.sum()
+    whole = table.sum(axis=(0, 1))
+    if np.count_nonzero(whole) < 2:
+        return 0.0  # a constant: what is foretold is that it never was anything else
+    law = (whole + 0.5) / (whole.sum() + 0.5 * whole.size)
 
     def left_out(counts: Counts) -> Floats:
         rest = counts.sum(axis=0) - counts
