@@ -2,7 +2,7 @@
 
 One clean break at 2019-03-31 03:00, row 25,000 of the analysis rows: car_value and loan_length
 move, debt_to_income_ratio and driver_tenure do not. In `_dq` more salary_range and driver_tenure
-go missing from the same row on.
+go missing from the same row on. One false page in 30 days is promised.
 """
 
 from __future__ import annotations
@@ -116,7 +116,12 @@ def _check(alerts: list[dict[str, Any]]) -> None:
     print({name: str(delay) for name, delay in drifted.items()})
     assert dt.timedelta() < drifted["car_value"] <= dt.timedelta(days=1)
     assert dt.timedelta() < drifted["loan_length"] <= dt.timedelta(days=3)
-    assert not drifted.keys() & {"debt_to_income_ratio", "driver_tenure"}
+    # What did not move rings falsely no more often than was promised, and not about the break.
+    unmoved = [
+        drifted[name] for name in ("debt_to_income_ratio", "driver_tenure") if name in drifted
+    ]
+    assert len(unmoved) <= 1
+    assert all(delay > dt.timedelta(days=30) for delay in unmoved)
 
 
 @pytest.mark.parametrize("slot", ["10s", "1h"])
