@@ -17,6 +17,8 @@ from driftline.detect.foresee import foresee
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from driftline.stats import Reference
+
 __all__ = ["Asked", "Told", "ask", "gather"]
 
 COLUMNS = 4
@@ -45,12 +47,16 @@ def ask(asked: Asked) -> list[Told]:
     Only what `evidence` sees of single columns is foretold, with its part of the whole budget.
     """
     found = []
+    references: dict[str, Reference] = {}
     for name in asked.changes:
         change = CHANGES[name]
         assert change.planted is not None
         contract = contract_for(change.before.slot, None, asked.detectors)
-        rng = np.random.default_rng([asked.seed, asked.number, zlib.crc32(b"foretold")])
-        reference = draw_reference(change.before, contract, rng)
+        before = change.before.name
+        if before not in references:
+            rng = np.random.default_rng([asked.seed, asked.number, zlib.crc32(b"foretold")])
+            references[before] = draw_reference(change.before, contract, rng)
+        reference = references[before]
         some = np.arange(*change.columns)[:COLUMNS].tolist()
         only = [change.before.names[i] for i in some]
         told = foresee(reference, contract, EVENTS, only=only, shifts=[change.planted])

@@ -104,6 +104,10 @@ class _Exact:
         for i, (marginal, column) in enumerate(zip(law.marginals, reference.columns, strict=True)):
             shift = None if law.season is None else law.season.shifts[:, i]
             self._masses[:, i, : sizes[i]] = marginal.masses(column, shift)
+        self._sizes = sizes
+        share = np.cumsum(self._masses / self._masses.sum(axis=2, keepdims=True), axis=2)
+        # Ends of the bins among 32-bit numbers; what is beyond the last of them never comes.
+        self._ends = np.clip(np.rint(share * 2**32) - 1, 0, 2**32 - 1).astype(np.uint32)
 
     def __call__(self, first: int, slots: int, scoring: Scoring | None) -> tuple[Counts, Counts]:
         """Return flat counts, int64 of shape (slots, bins of all columns), and flat codes.
@@ -117,26 +121,23 @@ class _Exact:
         apart = np.setdiff1d(np.arange(self._masses.shape[1]), scoring.columns)
         counts = np.empty((slots, *self._masses.shape[1:]), dtype=np.int64)
         counts[:, apart] = self._rng.multinomial(EVENTS, self._masses[np.ix_(at, apart)])
-        codes, counts[:, scoring.columns] = self._rows(self._masses[:, scoring.columns], at)
+        codes, counts[:, scoring.columns] = self._rows(scoring.columns, at)
         return counts[:, self._real], codes + scoring.begins[:, None]
 
-    def _rows(self, masses: Floats, at: Counts) -> tuple[npt.NDArray[np.uint8], Counts]:
+    def _rows(self, columns: Counts, at: Counts) -> tuple[npt.NDArray[np.uint8], Counts]:
         """Draw codes row by row, and count them; probabilities are exact to 2**-32.
 
         A third of the time that it takes to draw counts, and then an order.
         """
-        _, columns, width = masses.shape
-        width = int(np.flatnonzero(masses.any(axis=(0, 1)))[-1]) + 1
-        share = np.cumsum(masses / masses.sum(axis=2, keepdims=True), axis=2)
-        # Ends of the bins among 32-bit numbers; what is beyond the last of them never comes.
-        ends = np.clip(np.rint(share * 2**32) - 1, 0, 2**32 - 1).astype(np.uint32)
-        drawn = self._rng.integers(0, 2**32, (at.size, columns, EVENTS), dtype=np.uint32)
+        width = int(self._sizes[columns].max())
+        ends = self._ends[np.ix_(at, columns, np.arange(width - 1))]
+        drawn = self._rng.integers(0, 2**32, (at.size, columns.size, EVENTS), dtype=np.uint32)
         codes = np.zeros(drawn.shape, dtype=np.uint8)
         beyond = np.empty(drawn.shape, dtype=np.bool_)
-        counts = np.zeros((at.size, *masses.shape[1:]), dtype=np.int64)
+        counts = np.zeros((at.size, columns.size, self._masses.shape[2]), dtype=np.int64)
         counts[..., 0] = EVENTS
         for k in range(width - 1):
-            np.greater(drawn, ends[at, :, k, None], out=beyond)
+            np.greater(drawn, ends[..., k, None], out=beyond)
             codes += beyond
             more = beyond.view(np.uint8).sum(axis=2, dtype=np.uint8)
             counts[..., k] -= more

@@ -123,11 +123,11 @@ def run(asked: Asked, notify: Callable[[str], None]) -> Found:
         delay.Batch(number, size.runs, seed, asked.detectors, tuple(changes))
         for number in range(size.references if changes else 0)
     ]
+    known = tuple(change for change in changes if CHANGES[change].planted is not None)
+    foreseeing = known and "evidence" in (asked.detectors or ("evidence",))
     asks = [
-        foretold.Asked(number, seed, asked.detectors, (change,))
-        for change in changes
-        for number in range(size.foretold)
-        if CHANGES[change].planted is not None and "evidence" in (asked.detectors or ("evidence",))
+        foretold.Asked(number, seed, asked.detectors, known)
+        for number in range(size.foretold if foreseeing else 0)
     ]
     tried_by_hand = [change for change in changes if change in by_hand.UNIVARIATE]
     tasks = [
