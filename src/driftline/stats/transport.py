@@ -26,9 +26,7 @@ def monotone(source: Floats, target: Floats) -> Floats:
     # What part of each bin has its quantiles below the end of each goal.
     below = goals[..., None, :] - starts[..., :, None]
     below /= np.maximum(source, 1e-300)[..., :, None]
-    np.clip(below, 0.0, 1.0, out=below)
-    below[..., 1:] -= below[..., :-1].copy()
-    return below
+    return np.diff(np.clip(below, 0.0, 1.0, out=below), axis=-1, prepend=0.0)
 
 
 def couple(source: Floats, target: Floats) -> Floats:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from driftline.bench.detectors.law import FIRST
 from driftline.contract import Budget, Contract, DetectorPlan, Rate
-from driftline.detect import RIVER, STATISTICAL, Slot, build
+from driftline.detect import RIVER, STATISTICAL
 from driftline.incidents import Context, Incidents
+from driftline.pipeline import watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +65,9 @@ class Watched:
     """The detectors of a contract, built on a reference as a worker builds them, and incidents."""
 
     def __init__(self, contract: Contract, reference: Reference) -> None:
-        self._contract, self._reference = contract, reference
-        self._detectors = build(contract, reference)
+        self._slot = contract.slot
+        self._watched = watched.Watched(contract, reference)
         self._incidents = Incidents(contract)
-        self._number = 0
 
     def step(self, number: int, pane: Pane) -> tuple[list[Finding], list[Change]]:
         """Show a pane to the detectors; return what they found and what became of it.
@@ -77,14 +77,12 @@ class Watched:
         number
             The slot, counted from `driftline.bench.detectors.law.FIRST`.
         """
-        start = FIRST + number * self._contract.slot
-        end = start + self._contract.slot
-        slot = Slot(start, end, self._number, pane, self._reference, self._contract)
-        self._number += 1
-        findings = [finding for each in self._detectors for finding in each.step(slot)]
+        start = FIRST + number * self._slot
+        slot = self._watched.slot(start, start + self._slot, pane)
+        findings = self._watched.step(slot, {})
         if not findings:
             return findings, []
-        return findings, self._incidents.on_findings(findings, Context(end, self._reference))
+        return findings, self._incidents.on_findings(findings, Context(slot.end, slot.reference))
 
 
 def is_page(change: Change) -> bool:
