@@ -87,7 +87,7 @@ def draw_panes(
             if scoring is None:
                 pane.comoments = None
             elif pane.comoments is not None:
-                pane.comoments.add(scoring.scores[codes[at]], scoring)
+                pane.comoments.add(scoring.scores[codes[at]].T, scoring)
             yield pane
 
 
@@ -112,7 +112,7 @@ class _Exact:
     def __call__(self, first: int, slots: int, scoring: Scoring | None) -> tuple[Counts, Counts]:
         """Return flat counts, int64 of shape (slots, bins of all columns), and flat codes.
 
-        Codes are those of the columns that are compared, shape (slots, d, `EVENTS`), in an order
+        Codes are those of the columns that are compared, shape (slots, `EVENTS`, d), in an order
         that is as likely as any other; none where nobody compares.
         """
         at = (first + np.arange(slots)) % self._masses.shape[0]
@@ -122,7 +122,7 @@ class _Exact:
         counts = np.empty((slots, *self._masses.shape[1:]), dtype=np.int64)
         counts[:, apart] = self._rng.multinomial(EVENTS, self._masses[np.ix_(at, apart)])
         codes, counts[:, scoring.columns] = self._rows(scoring.columns, at)
-        return counts[:, self._real], codes + scoring.begins[:, None]
+        return counts[:, self._real], codes + scoring.begins
 
     def _rows(self, columns: Counts, at: Counts) -> tuple[npt.NDArray[np.uint8], Counts]:
         """Draw codes row by row, and count them; probabilities are exact to 2**-32.
@@ -130,16 +130,16 @@ class _Exact:
         A third of the time that it takes to draw counts, and then an order.
         """
         width = int(self._sizes[columns].max())
-        ends = self._ends[np.ix_(at, columns, np.arange(width - 1))]
-        drawn = self._rng.integers(0, 2**32, (at.size, columns.size, EVENTS), dtype=np.uint32)
+        ends = self._ends[at][:, columns, : width - 1].transpose(2, 0, 1).copy()
+        drawn = self._rng.integers(0, 2**32, (at.size, EVENTS, columns.size), dtype=np.uint32)
         codes = np.zeros(drawn.shape, dtype=np.uint8)
         beyond = np.empty(drawn.shape, dtype=np.bool_)
         counts = np.zeros((at.size, columns.size, self._masses.shape[2]), dtype=np.int64)
         counts[..., 0] = EVENTS
-        for k in range(width - 1):
-            np.greater(drawn, ends[..., k, None], out=beyond)
-            codes += beyond
-            more = beyond.view(np.uint8).sum(axis=2, dtype=np.uint8)
+        for k, end in enumerate(ends):
+            np.greater(drawn, end[:, None], out=beyond)
+            codes += beyond.view(np.uint8)
+            more = beyond.view(np.uint8).sum(axis=1, dtype=np.uint8)
             counts[..., k] -= more
             counts[..., k + 1] += more
         return codes, counts
@@ -171,8 +171,7 @@ class _Counted:
         counts = np.bincount(flat.ravel(), minlength=slots * width).reshape(slots, width)
         if scoring is None:
             return counts, _NONE
-        rows = codes.reshape(slots, EVENTS, -1)[..., scoring.columns]
-        return counts, rows.transpose(0, 2, 1)
+        return counts, codes.reshape(slots, EVENTS, -1)[..., scoring.columns]
 
 
 def _folded(
