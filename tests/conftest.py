@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import uuid
 from typing import TYPE_CHECKING
@@ -11,11 +12,15 @@ import pytest
 
 from driftline.broker import open_broker
 from driftline.broker.docker import docker_problem
+from driftline.cli import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from driftline.broker.protocol import Broker
+
+# As the command line does, before anything imports numpy.
+os.environ.setdefault(THREADS, "1")
 
 # Cheap first: a slip in a pure function shows within seconds, not behind the broker's start.
 FOLDERS = ("unit", "contract", "property", "golden", "integration", "faults", "perf")

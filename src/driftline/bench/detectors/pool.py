@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["run_all"]
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
-
-THREADS = "OPENBLAS_NUM_THREADS"
-"""numpy's matrices here are small: its threads would only fight over the cores."""
 
 
 def run_all(
@@ -47,7 +42,7 @@ def run_all(
             found.append(work(piece))
             done(found[-1])
         return found
-    with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         futures = [pool.submit(work, piece) for piece in pieces]
         try:
             for future in as_completed(futures):
@@ -56,16 +51,3 @@ def run_all(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         return [future.result() for future in futures]
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that are started inside have one thread for numpy, unless somebody said else."""
-    if THREADS in os.environ:
-        yield
-        return
-    os.environ[THREADS] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[THREADS]
