@@ -1,0 +1,223 @@
+"""Confidence sequences: intervals that hold at all times together, however often one looks.
+
+A fixed 95 % interval that is looked at after every row misses the truth some time in half of all
+runs. Those below miss it at *any* time in at most `alpha` of the runs, so a window's quality may be
+read whenever somebody opens the page. Which one to take:
+
+- `rates`, for shares of counts (accuracy, recall, coverage): a function of the counts alone, so it
+  can be taken of merged scorecards, in whatever slots they came.
+- `Bernstein`, for values in [0, 1] whose spread is well below that of a coin of the same mean (a
+  Brier loss, a block's AUC): it learns the spread, so it must see the slots one after the other.
+- `asymptotic`, for values without bounds (errors, AIPW terms): correct for large counts only, and
+  silent before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betaln, xlog1py, xlogy
+
+from driftline.detect.state import pack, unpack
+
+if TYPE_CHECKING:
+    Bounds = tuple["Floats", "Floats"]
+
+Floats = npt.NDArray[np.float64]
+
+LEAST_ROWS = 100
+"""Rows below which the asymptotic sequence says nothing."""
+LEAST_RARER = 50
+"""The same of the rarer outcome: with a rate of 0.4 % the sequence misses in 13 % of runs even from
+row 1000 on."""
+BEST_AT = 1000.0
+"""Rows at which the asymptotic sequence is tightest."""
+MOST_STAKED = 0.5
+"""Largest bet of the empirical Bernstein sequence."""
+_HALVINGS = 40
+
+
+def rates(total: npt.ArrayLike, rows: npt.ArrayLike, *, alpha: float = 0.05) -> Bounds:
+    """Bound the mean of values in [0, 1] from their sum, in any order and any cut.
+
+    The likelihood ratio of a beta mixture (Jeffreys' prior) against each mean: a martingale for
+    zeros and ones, below one for values in between, as ``x q/m + (1-x)(1-q)/(1-m)`` is at least
+    ``(q/m)**x ((1-q)/(1-m))**(1-x)``. The means with a ratio below ``1 / alpha`` are an interval.
+
+    Parameters
+    ----------
+    total
+        Sum of the values (the count of ones), any shape.
+    rows
+        How many there are, of that shape. Weighted rows: sums of weights, divided by the largest
+        weight that can occur.
+    alpha
+        Probability that the truth is ever outside.
+
+    Returns
+    -------
+    Lower and upper bounds of that shape, 0 and 1 where there are no rows. About 30 µs and 5 µs
+    more for each hundred streams.
+
+    References
+    ----------
+    Robbins (1970), Statistical methods related to the law of the iterated logarithm. Waudby-Smith
+    and Ramdas (2024), Estimating means of bounded random variables by betting.
+
+    Examples
+    --------
+    >>> low, high = rates(930, 1000)
+    >>> round(float(low), 3), round(float(high), 3)
+    (0.901, 0.953)
+    """
+    n = np.asarray(rows, dtype=np.float64)
+    ones = np.clip(np.asarray(total, dtype=np.float64), 0.0, n)
+    mean = ones / np.maximum(n, 1e-300)
+    goal = np.log(1 / alpha) - betaln(ones + 0.5, n - ones + 0.5) + betaln(0.5, 0.5)
+
+    # The ratio falls towards the mean seen and rises beyond it: one edge on either side.
+    outside = np.stack([np.zeros_like(mean), np.ones_like(mean)])
+    inside = np.stack([mean, mean])
+    with np.errstate(divide="ignore"):
+        for _ in range(_HALVINGS):
+            middle = (outside + inside) / 2
+            good = -xlogy(ones, middle) - xlog1py(n - ones, -middle) < goal
+            inside = np.where(good, middle, inside)
+            outside = np.where(good, outside, middle)
+    low = np.where(ones > 0, outside[0], 0.0)
+    high = np.where(ones < n, outside[1], 1.0)
+    return low, np.where(n > 0, high, 1.0)
+
+
+def asymptotic(
+    rows: npt.ArrayLike,
+    total: npt.ArrayLike,
+    squares: npt.ArrayLike,
+    *,
+    rarer: npt.ArrayLike | None = None,
+    alpha: float = 0.05,
+    best_at: float = BEST_AT,
+) -> Bounds:
+    """Bound the mean of values without bounds from their sums, once there are enough of them.
+
+    Parameters
+    ----------
+    rows, total, squares
+        Count, sum and sum of squares of the values, any shape.
+    rarer
+        Count of the rarer outcome where values go with one (positives, rows of the smaller arm);
+        None: there is no such thing.
+    alpha
+        Probability that the truth is ever outside, in the limit of many rows.
+    best_at
+        Rows at which the interval is tightest; 40 % wider at a hundred times or a hundredth of it.
+
+    Returns
+    -------
+    Lower and upper bounds; -inf and inf before `LEAST_ROWS` rows and `LEAST_RARER` rarer ones.
+
+    References
+    ----------
+    Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Time-uniform central limit theory and
+    asymptotic confidence sequences, theorem 2.2.
+    """
+    n = np.asarray(rows, dtype=np.float64)
+    safe = np.maximum(n, 1.0)
+    mean = np.asarray(total, dtype=np.float64) / safe
+    variance = np.maximum(np.asarray(squares, dtype=np.float64) / safe - mean * mean, 0.0)
+    log = -2 * np.log(alpha)
+    rho2 = (log + np.log(log + 1)) / best_at
+    spread = 2 * (n * rho2 + 1) / (safe**2 * rho2) * np.log(np.sqrt(n * rho2 + 1) / alpha)
+    half = np.sqrt(variance * spread)
+    told = n >= LEAST_ROWS
+    if rarer is not None:
+        told = told & (np.asarray(rarer) >= LEAST_RARER)
+    half = np.where(told, half, np.inf)
+    return mean - half, mean + half
+
+
+class Bernstein:
+    """Predictable-mixture empirical Bernstein sequences of many streams, one update a slot.
+
+    Each row is bet on with ``exp(l (x - m) - (x - g)² (-ln(1-l) - l))``, whose mean is at most 1
+    for the true mean m, whatever the guess g and the stake l in [0, 1), as long as both were fixed
+    before. Here they are fixed before the *slot*, so of a slot only three sums are needed and the
+    order of its rows means nothing. The price: the first slot is judged knowing nothing of its
+    spread (as if it were a coin's), so a stream that comes in a single slot is better off with
+    `rates`.
+
+    Attributes
+    ----------
+    rows, total, spread
+        Count, sum, and sum of squared distances to the guesses; float64 of shape (streams,).
+    staked, won, paid
+        Sums of l · rows, l · total, and of the price of the spread; of that shape.
+
+    Parameters
+    ----------
+    streams
+        How many; 48 bytes each.
+    alpha
+        Probability, of each stream, that its truth is ever outside.
+
+    References
+    ----------
+    Waudby-Smith and Ramdas (2024), Estimating means of bounded random variables by betting,
+    theorem 2. Howard, Ramdas, McAuliffe, Sekhon (2021), Time-uniform confidence sequences.
+    """
+
+    def __init__(self, streams: int = 1, alpha: float = 0.05) -> None:
+        self._log = float(np.log(2 / alpha))
+        for name in _FIELDS:
+            setattr(self, name, np.zeros(streams))
+
+    rows: Floats
+    total: Floats
+    spread: Floats
+    staked: Floats
+    won: Floats
+    paid: Floats
+
+    def update(self, rows: npt.ArrayLike, total: npt.ArrayLike, squares: npt.ArrayLike) -> None:
+        """Take one slot: count, sum and sum of squares of values in [0, 1], shape (streams,).
+
+        A stream without rows in the slot has zeros. Rows that are taken back (negative counts)
+        must first be set off against later ones: a slot below 0 is no slot.
+        """
+        n = np.asarray(rows, dtype=np.float64)
+        x, xx = np.asarray(total, dtype=np.float64), np.asarray(squares, dtype=np.float64)
+        if np.any(n < 0) or np.any(x < 0) or np.any(xx > x) or np.any(x > n):
+            msg = f"slot: expected 0 <= squares <= total <= rows, got {xx}, {x}, {n}"
+            raise ValueError(msg)
+        guess = (self.total + 0.5) / (self.rows + 1)
+        variance = (self.spread + 0.25) / (self.rows + 1)
+        reach = np.maximum(self.rows + n, 1.0)
+        stake = np.sqrt(2 * self._log / (variance * reach * np.log(reach + 1)))
+        stake = np.minimum(stake, MOST_STAKED)
+        deviation = np.maximum(xx - 2 * guess * x + guess * guess * n, 0.0)
+        self.rows = self.rows + n
+        self.total = self.total + x
+        self.spread = self.spread + deviation
+        self.staked = self.staked + stake * n
+        self.won = self.won + stake * x
+        self.paid = self.paid - deviation * (np.log1p(-stake) + stake)
+
+    def bounds(self) -> Bounds:
+        """Return lower and upper bounds of the means, within [0, 1], each of shape (streams,)."""
+        staked = np.maximum(self.staked, 1e-300)
+        centre, half = self.won / staked, (self._log + self.paid) / staked
+        return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the state as JSON values and bytes."""
+        return {name: pack(getattr(self, name)) for name in _FIELDS}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `snapshot` gave."""
+        for name in _FIELDS:
+            setattr(self, name, unpack(state.get(name, {}), getattr(self, name)))
+
+
+_FIELDS = ("rows", "total", "spread", "staked", "won", "paid")
