@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ def class_name(value: float | str | bool) -> str:
 
 
 def class_names(values: Sequence[Any]) -> list[str | None]:
-    """Return the name of each value; None where there is none.
+    """Return the name of each value; None where there is none, or a number that is not finite.
 
     Costs a look-up a row where values repeat, as classes do.
     """
     # 1, 1.0 and True are one key, and one name.
-    names = {value: None if value is None else class_name(value) for value in set(values)}
+    names = {value: class_name(value) if _is_class(value) else None for value in set(values)}
     return [names[value] for value in values]
+
+
+def _is_class(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and not isfinite(value))
 
 
 def class_order(name: str) -> tuple[bool, float, str]:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final, Literal
 from driftline.ledger import confusion, probability, regression
 from driftline.ledger.reading import Reading
 from driftline.ledger.residuals import Residuals
+from driftline.ledger.scorecard import Scorecard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from driftline.ledger.scorecard import Scorecard
 
 __all__ = ["ALIASES", "METRICS", "Metric", "evaluate", "metric"]
 
@@ -106,7 +105,7 @@ def evaluate(
     task: Task = "regression" if isinstance(card, Residuals) else "classification"
     if names is None:
         names = [name for name, each in METRICS.items() if each.task == task]
-    of = card if isinstance(card, Residuals) else Reading(card, positive, binary)
+    of = Reading(card, positive, binary) if isinstance(card, Scorecard) else card
     found: dict[str, float | None] = {}
     for name in names:
         each = metric(name)

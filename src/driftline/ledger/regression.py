@@ -69,8 +69,8 @@ def error_quantile(residuals: Residuals, share: float, *, absolute: bool = False
     below = np.cumsum(weights)
     if not below.size or below[-1] <= 0:
         return None
-    at = int(np.searchsorted(below, share * float(below[-1])))
-    return float(error_values(codes[min(at, codes.size - 1)][None])[0])
+    at = min(int(np.searchsorted(below, share * float(below[-1]))), codes.size - 1)
+    return float(error_values(codes[at : at + 1])[0])
 
 
 def median_absolute_error(residuals: Residuals) -> float | None:

@@ -8,6 +8,7 @@ subtracts the earlier pair, and leaves what would be there had that pair never b
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,11 @@ from driftline.ledger.classes import class_order
 from driftline.ledger.counts import NO_COUNTS, Counts, summed
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from driftline.ledger.pairs import Floats, Integers, Pairs
+
+    Marks = npt.NDArray[np.bool_]
 
 __all__ = [
     "ANOTHER",
@@ -99,7 +104,11 @@ class Scorecard:
 
     @classmethod
     def of(cls, pairs: Pairs) -> Scorecard:
-        """Sum pairs whose classes are text."""
+        """Sum pairs whose classes are text.
+
+        Of a binary task with scores 0.2 µs a pair in batches of thousands; 65 µs for 50 pairs, 90
+        with shares of two classes, 150 with shares of ten. (A core of a shared machine.)
+        """
         if isinstance(pairs.predicted, np.ndarray) or isinstance(pairs.label, np.ndarray):
             msg = "pairs: expected classes as text, got numbers (see driftline.ledger.residuals)"
             raise TypeError(msg)
@@ -111,38 +120,12 @@ class Scorecard:
         for cell, weight in zip(cells.tolist(), sums.tolist(), strict=True):
             row, column = divmod(cell, len(labels))
             card.confusion[seen[row], labels[column]] = weight
-        scored = ~np.isnan(pairs.score)
-        if pairs.shares:
-            scored &= card._add_shares(pairs, labels, label, weights)
-        if scored.any():
-            codes = score_codes(pairs.score[scored])
-            found = _by_group(label[scored], codes, weights[scored])
-            card.scores = {labels[at]: counts for at, counts in found.items()}
+        absent, present, told = _shares(pairs, labels, label, weights)
+        scored = np.flatnonzero(~(np.isnan(pairs.score) | told))
+        scores = _Entries(labels, label[scored], pairs.score[scored], weights[scored])
+        card.scores, card.absent, card.present = _tables([scores, absent, present])
         card._fold()
         return card
-
-    def _add_shares(
-        self, pairs: Pairs, labels: list[str], label: Integers, weights: Integers
-    ) -> Any:
-        """Sum the shares; return the rows that have none, bool of shape (n,)."""
-        names = list(pairs.shares)
-        shares = np.stack(list(pairs.shares.values()))
-        there = ~np.isnan(shares)
-        told = there.any(axis=0)
-        # The class of a row's label has a probability even where the prediction did not name it.
-        place = {name: at for at, name in enumerate(names)}
-        own = np.array([place.get(name, -1) for name in labels], dtype=np.int64)[label]
-        hit = np.arange(len(names))[:, None] == own
-        where, at = np.nonzero(there & ~hit)
-        if where.size:
-            found = _by_group(where, score_codes(shares[where, at]), weights[at])
-            self.absent = {names[group]: counts for group, counts in found.items()}
-        at = np.flatnonzero(told)
-        truth = np.where(own[at] >= 0, shares[own[at], at], 0.0)
-        codes = score_codes(np.nan_to_num(truth, nan=0.0))
-        found = _by_group(label[at], codes, weights[at])
-        self.present = {labels[group]: counts for group, counts in found.items()}
-        return ~told
 
     def merge(self, other: Scorecard) -> None:
         """Add the pairs of another scorecard; associative and commutative, bit for bit."""
@@ -275,18 +258,60 @@ def _numbered(values: list[str]) -> tuple[list[str], Integers]:
     return names, np.fromiter(map(place.__getitem__, values), dtype=np.int64, count=len(values))
 
 
-def _by_group(groups: Integers, codes: Integers, weights: Integers) -> dict[int, Counts]:
-    """Sum weights by code in each group; all of shape (n,), codes at most `SCORE_STEPS`."""
+class _Entries(NamedTuple):
+    """Probabilities for one kind of table: of which name each is, and its weight; all (n,)."""
+
+    names: list[str]
+    name: Integers
+    probability: Floats
+    weight: Integers
+
+
+def _shares(
+    pairs: Pairs, labels: list[str], label: Integers, weights: Integers
+) -> tuple[_Entries, _Entries, Marks]:
+    """Return the shares of classes that did not come, of those that did, and which rows have any.
+
+    The class of a row's label has a probability even where the prediction did not name it: 0.
+    """
+    if not pairs.shares:
+        nothing = _Entries([], _NO_ROWS, np.empty(0), _NO_ROWS)
+        return nothing, nothing, np.zeros(len(pairs), dtype=np.bool_)
+    names = list(pairs.shares)
+    shares = np.array(list(pairs.shares.values()))
+    there = ~np.isnan(shares)
+    told = there.any(axis=0)
+    place = {name: at for at, name in enumerate(names)}
+    own = np.array([place.get(name, -1) for name in labels], dtype=np.int64)[label]
+    rows = np.flatnonzero(told)
+    truth = np.where(own[rows] >= 0, shares[own[rows], rows], 0.0)
+    truth[np.isnan(truth)] = 0.0
+    named = np.flatnonzero(own >= 0)
+    there[own[named], named] = False
+    name, row = np.nonzero(there)
+    return (
+        _Entries(names, name, shares[name, row], weights[row]),
+        _Entries(labels, label[rows], truth, weights[rows]),
+        told,
+    )
+
+
+def _tables(kinds: list[_Entries]) -> list[dict[str, Counts]]:
+    """Return the tables of each kind, by name: all are sorted at once, which 50 rows feel."""
+    names = [name for kind in kinds for name in kind.names]
+    firsts = np.cumsum([0, *(len(kind.names) for kind in kinds)])
+    groups = [kind.name + first for kind, first in zip(kinds, firsts[:-1].tolist(), strict=True)]
+    codes = score_codes(np.concatenate([kind.probability for kind in kinds]))
+    weights = np.concatenate([kind.weight for kind in kinds])
     width = SCORE_BITS + 1
-    keys, sums = summed((groups << width) | codes, weights)
-    if not keys.size:
-        return {}
-    found: dict[int, Counts] = {}
-    owner = keys >> width
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    ends = [*starts[1:].tolist(), keys.size]
-    codes = keys & ((1 << width) - 1)
-    for start, end in zip(starts.tolist(), ends, strict=True):
-        part = Counts(codes[start:end], sums[start:end])
-        found[int(owner[start])] = part.bounded()
-    return found
+    keys, sums = summed((np.concatenate(groups) << width) | codes, weights)
+    codes, owner = keys & ((1 << width) - 1), keys >> width
+    cuts = np.searchsorted(owner, np.arange(len(names) + 1)).tolist()
+    found = [Counts(codes[start:end], sums[start:end]).bounded() for start, end in pairwise(cuts)]
+    return [
+        dict(zip(kind.names, found[first:], strict=False))
+        for kind, first in zip(kinds, firsts[:-1].tolist(), strict=True)
+    ]
+
+
+_NO_ROWS = np.empty(0, dtype=np.int64)
