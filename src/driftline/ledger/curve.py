@@ -65,7 +65,7 @@ class Curve:
         return float((np.bincount(self.block, pull) ** 2 * self.noise).sum())
 
 
-def even_cells(rows: Floats) -> Integers:
+def even_cells(rows: Floats, *, fine_ends: bool = False) -> Integers:
     """Return where each cell starts, of neighbours that together weigh about the same.
 
     There are at most ``4 · rows ** (1/3)`` cells: they narrow as fast as a mean of their rows can
@@ -75,8 +75,13 @@ def even_cells(rows: Floats) -> Integers:
     ----------
     rows
         Rows of each x, above 0, shape (n,), n > 0.
+    fine_ends
+        Whether cells get smaller towards either end, down to a few rows (by the arcsine, as in the
+        t-digest of Dunning 2021): for a mean that may run up to infinity there.
     """
     total = rows.sum()
-    middle = np.cumsum(rows) - rows / 2
-    cell = (middle / total * np.ceil(CELLS * np.cbrt(total))).astype(np.int64)
+    middle = (np.cumsum(rows) - rows / 2) / total
+    if fine_ends:
+        middle = np.arcsin(2 * middle - 1) / np.pi + 0.5
+    cell = (middle * np.ceil(CELLS * np.cbrt(total))).astype(np.int64)
     return np.flatnonzero(np.diff(cell, prepend=-1))
