@@ -48,6 +48,8 @@ def test_classes_with_scores() -> None:
     assert read.unscored == 1
     assert read.pairs.weight.tolist() == [2, 1, 1]
     assert read.pairs.sign.tolist() == [1, 1, 1]
+    back = read_rows(CLASSES, ["no"], ["no"], score=[7.5], sign=np.array([-1], dtype=np.int8))
+    assert (back.unscored, back.pairs.sign.tolist()) == (-1, [-1])
 
 
 def test_probabilities_are_cut_at_the_threshold() -> None:

@@ -145,6 +145,18 @@ def test_coarsening_is_a_function_of_the_union(monkeypatch: pytest.MonkeyPatch) 
     assert not (mixed.table("1", scored=True).codes % 2**counts.COARSE_BITS).any()
 
 
+def test_adding_little_to_much_is_adding() -> None:
+    rng = np.random.default_rng(7)
+    for first, second in ((5000, 5), (5, 5000), (5000, 3000), (0, 20), (40, 40)):
+        one, two = rng.integers(0, 6000, first), rng.integers(0, 6000, second)
+        ones, twos = rng.integers(-2, 3, first), rng.integers(-2, 3, second)
+        whole = Counts.of(np.concatenate([one, two]), np.concatenate([ones, twos]))
+        parts = Counts.of(one, ones) + Counts.of(two, twos)
+        assert parts.to_values() == whole.to_values()
+    much = Counts.of(np.arange(100), np.ones(100, dtype=np.int64))
+    assert (much + Counts.of(np.array([7]), np.array([-1]))).codes.size == 99
+
+
 def test_a_table_stays_bounded() -> None:
     fine = Counts.of(np.arange(counts.MOST_CODES), np.ones(counts.MOST_CODES, dtype=np.int64))
     assert not fine.coarse

@@ -40,7 +40,8 @@ class Read:
     refused
         The others, by reason; each row stands under one, the first that applies.
     unscored
-        Pairs whose score lies outside [0, 1]: it is no probability, and left out.
+        Pairs whose score lies outside [0, 1], those taken back subtracted: it is no probability,
+        and left out.
     """
 
     pairs: Pairs
@@ -106,7 +107,9 @@ def read_rows(
     rows = np.flatnonzero(refusals.good)
     if rows.size < size:
         pairs = pairs.take(rows)
-    return Read(pairs, rows, refusals.by_reason, int(unscored[rows].sum()))
+    return Read(
+        pairs, rows, refusals.by_reason, int(signs[unscored & refusals.good].sum(dtype=np.int64))
+    )
 
 
 _WEIGHT = f"weight: expected 0 to {MOST_WEIGHT:.0f}"

@@ -206,7 +206,9 @@ class Scorecard:
         sides = [Counts.union(absent), Counts.union(present)]
         if any(side.coarse for side in sides):
             sides = [side.rounded() for side in sides]
-        codes = np.union1d(sides[0].codes, sides[1].codes)
+        # Not numpy.union1d, which takes ten times as long: these are sorted already.
+        codes = np.sort(np.concatenate([side.codes for side in sides]), kind="stable")
+        codes = codes[np.diff(codes, prepend=-1) > 0]
         weights = np.zeros((2, codes.size), dtype=np.int64)
         for row, side in zip(weights, sides, strict=True):
             row[np.searchsorted(codes, side.codes)] = side.weights
