@@ -219,5 +219,6 @@ def early_bias(
 def _binned(counts: Counts | None) -> Integers:
     out = np.zeros(BINS, dtype=np.int64)
     if counts is not None:
-        out[counts.codes] = counts.weights
+        # Below 0 where a label is taken back before it came.
+        out[counts.codes] = np.maximum(counts.weights, 0)
     return out
