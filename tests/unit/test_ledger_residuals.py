@@ -72,7 +72,11 @@ def test_sums_of_many_rows_are_exact() -> None:
     values = np.random.default_rng(3).normal(size=(1, 300_000))
     units = sum(int(value * 2.0**80) for value in values[0].tolist())
     assert exact_sums(values) == [units << (UNIT_BITS - 80)]
-    assert exact_sums(np.full((1, 300_000), 0.1))[0] == 300_000 * exact_sums(np.array([[0.1]]))[0]
+    # More than a float64 could sum of them: one that is 2**-7 as large would be lost.
+    rows = 2**20
+    large, small = 1 - 2.0**-27, 2.0**-7 * (1 - 2.0**-27)
+    (found,) = exact_sums(np.array([[large] * rows + [small]]))
+    assert Fraction(found, 1 << UNIT_BITS) == rows * Fraction(large) + Fraction(small)
 
 
 @given(st.lists(st.tuples(number, number), min_size=1))

@@ -115,6 +115,16 @@ def test_a_card_holds_the_weights_it_was_given() -> None:
     assert scored.present.tolist() == [1000, 2250, 0]
 
 
+def test_shares_come_before_a_score() -> None:
+    card = Scorecard.of(
+        pairs_of([("a", "a", 0.75, (0.5, 0.5), 1.0), ("b", "a", 0.75, (None, 1.0), 1.0)])
+    )
+    assert card.scores == {}
+    # Of the second prediction, which did not name it, though the first did: probability 0.
+    assert card.table("a", scored=True).probability.tolist() == [0, 0.5]
+    assert card.table("a", scored=True).present.tolist() == [1000, 1000]
+
+
 def test_merging_leaves_the_other_card_alone() -> None:
     one = Scorecard.of(pairs_of([("a", "a", 0.25, None, 1.0)]))
     two = Scorecard.of(pairs_of([("a", "b", 0.25, (0.2, 0.8), 1.0)]))

@@ -176,7 +176,7 @@ class Scorecard:
     def classes(self) -> list[str]:
         """Classes told apart, in `class_order`; at most `MOST_CLASSES`."""
         names = {name for cell in self.confusion for name in cell}
-        names.update(self.absent, self.present)
+        names.update(self.scores, self.absent, self.present)
         return sorted(names - {OTHER, ANOTHER}, key=class_order)
 
     @property
