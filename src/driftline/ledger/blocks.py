@@ -47,7 +47,7 @@ class Areas:
         tables = [of.table] if of.binary else list(of.tables.values())
         sides = [_both_sides(table, scale) for table in tables]
         rarer = min((side.sum() for both in sides for side in both), default=0.0)
-        blocks = min(int(rarer / RARER), MOST_BLOCKS if of.binary else 1)
+        blocks = min(int(round(rarer, 6) / RARER), MOST_BLOCKS if of.binary else 1)
         if not blocks:
             return None
         rng = np.random.default_rng(self._steps)

@@ -18,7 +18,7 @@ import numpy as np
 from driftline.detect.state import pack, unpack
 from driftline.ledger.exact import UNIT_BITS
 from driftline.ledger.residuals import Residuals, error_values
-from driftline.ledger.scorecard import SCORE_STEPS
+from driftline.ledger.scorecard import OTHER, SCORE_STEPS
 
 if TYPE_CHECKING:
     from driftline.ledger.pairs import Floats, Integers
@@ -171,7 +171,8 @@ class Losses(Unlearning):
             tables = [of.card.table(name) for name in sorted(of.card.present)]
             classes = 1
         else:
-            tables = list(of.tables.values())
+            # Of classes beyond those told apart no probabilities are kept.
+            tables = [] if OTHER in of.card.present else list(of.tables.values())
             classes = max(len(tables), 1)
         losses, weights = [np.empty(0)], [np.empty(0, dtype=np.int64)]
         whole = sum(int(table.present.sum()) for table in tables)

@@ -128,14 +128,13 @@ class Promised:
         if not isinstance(came, self._kind):
             msg = f"{self._metric}: expected {self._kind.__name__}, got {type(came).__name__}"
             raise TypeError(msg)
-        if self._held_since is None:
-            self._held_since = start
+        since = start if self._held_since is None else self._held_since
+        self._held_since = since
         self._held.merge(came)  # type: ignore[arg-type]  # of one kind, see above
         rows, weight = self._held.rows, self._held.weight
         if rows <= 0 or weight <= 0:
             return None
         stake = self._stake((self._rows + rows) / (self._weight + weight))
-        since = self._held_since
         if stake is not None or self.refused is not None:
             self._held, self._held_since = self._kind.empty(), None
         if stake is None:
