@@ -315,7 +315,16 @@ def assert_same(live: Path, replayed: Path) -> None:
 
 
 def windows_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the windows."""
+    """Return the windows of statistics."""
+    return [window for window in _windows_of(folder) if "kind" not in window]
+
+
+def quality_of(folder: Path) -> list[dict[str, Any]]:
+    """Return what was told of quality."""
+    return [window for window in _windows_of(folder) if window.get("kind") == "quality"]
+
+
+def _windows_of(folder: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in (folder / "windows.jsonl").read_bytes().splitlines()]
 
 

@@ -59,6 +59,7 @@ windows: [1m, {length: 5m, hop: 1m}]
 reference: {from: file, path: credit-risk.jsonl}
 detectors: [evidence, adwin]
 deadletters: {share: 20%}
+quality: {metric: auc, at_least: 0.6, label_horizon: 3m, window: 1m, positive: default}
 """,
     # A reference from the first events, and a silence that is not.
     "demand-forecast": """
@@ -70,6 +71,8 @@ reference: {from: warmup, events: 1500}
 detectors: [evidence, page_hinkley]
 deadletters: {share: 20%}
 sla: {silence: 1m}
+quality: {metric: mae, at_most: 1, label_horizon: 2m, window: 2m}
+ledger: {share: 50%}
 """,
     # The recommender has none: it is watched with defaults, after 5000 events.
 }

@@ -10,8 +10,8 @@ from aiokafka import TopicPartition
 
 from driftline.bus.clients import opened
 from driftline.bus.errors import BrokerError, TopicsError
-from driftline.bus.owners import DetectOwner, ObserveOwner
-from driftline.bus.reader import read_async
+from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
+from driftline.bus.reader import Span, read_async
 from driftline.bus.topics import partition_counts
 from driftline.events.record import Source
 from driftline.pipeline.checkpoint import Checkpoint
@@ -33,30 +33,35 @@ class OwnerFactory:
     """Makes owners from committed checkpoints and saved state."""
 
     def __init__(
-        self, config: Config, parts: Parts, catch_up: Callable[[], Awaitable[None]]
+        self,
+        config: Config,
+        parts: Parts,
+        catch_up: Callable[[], Awaitable[None]],
+        *,
+        joins: bool,
     ) -> None:
         self._config = config
         self._parts = parts
+        self._joins = joins
         self._catch_up = catch_up
         self._specs = {spec.topic: spec for spec in config.sources}
 
     async def build(self, committed: Mapping[Source, SafeOffset | None]) -> dict[Source, Owner]:
         """Build an owner for each source, standing where its predecessor's commit stands."""
         starts = await self._starts(committed)
-        sources: Sequence[Source] = ()
+        inputs: Sequence[Source] = ()
         owners: dict[Source, Owner] = {}
         for source, (start, safe) in starts.items():
             spec = self._specs.get(source.topic)
-            if spec is None:
-                sources = sources or await self._all_sources()
-                owners[source] = await self._detect(source, start, sources)
+            if spec is not None:
+                observe = self._parts.observe(source, spec, _checkpoint(start, safe))
+                owners[source] = ObserveOwner(observe, start, self._config, joins=self._joins)
                 continue
-            checkpoint = None if safe is None else Checkpoint.parse(safe.offset, safe.metadata)
-            if checkpoint is None or checkpoint.offset < start:
-                known = checkpoint or Checkpoint(start)
-                checkpoint = replace(known, offset=start, at=max(known.at, start))
-            observe = self._parts.observe(source, spec, checkpoint)
-            owners[source] = ObserveOwner(observe, start, self._config)
+            inputs = inputs or await self._inputs()
+            if source.topic == self._config.topic("ledger"):
+                owners[source] = await self._join(source, _checkpoint(start, safe), inputs)
+            else:
+                owners[source] = await self._detect(source, start, [*inputs, *self._ledger()])
         return owners
 
     async def _starts(
@@ -87,13 +92,35 @@ class OwnerFactory:
             starts[source] = (max(safe.offset, first[tp]), safe)
         return starts
 
-    async def _all_sources(self) -> list[Source]:
+    async def _inputs(self) -> list[Source]:
         """Return every partition of every input: a slot closes when all of them have passed it."""
         counts = await partition_counts(self._config.broker, list(self._specs))
         missing = [f"{topic}: expected a topic, found none" for topic, n in counts.items() if not n]
         if missing:
             raise TopicsError(missing)
         return [Source(topic, number) for topic in counts for number in range(counts[topic])]
+
+    def _ledger(self) -> list[Source]:
+        """Return the ledger's partitions, which detect waits for where anything is joined."""
+        count = self._config.outputs.partitions if self._joins else 0
+        return [Source(self._config.topic("ledger"), number) for number in range(count)]
+
+    async def _join(
+        self, source: Source, checkpoint: Checkpoint, inputs: Sequence[Source]
+    ) -> JoinOwner:
+        join = self._parts.join(source, inputs, checkpoint)
+        span = Span(join.stored, checkpoint.offset)
+        if span.start < span.end:
+            log.info("%s: reading %d messages into its store", source, span.end - span.start)
+            async for _, records in read_async(
+                self._config.broker,
+                source.topic,
+                partitions=[source.partition],
+                offsets=span,
+                patient=True,
+            ):
+                join.rebuild(records)
+        return JoinOwner(join, checkpoint.offset, self._config)
 
     async def _detect(self, source: Source, start: int, sources: Sequence[Source]) -> DetectOwner:
         detect = self._parts.detect(sources)
@@ -108,3 +135,12 @@ class OwnerFactory:
             if value is not None:
                 detect.restore(key, value)
         return DetectOwner(detect, source, start, self._config, self._catch_up)
+
+
+def _checkpoint(start: int, safe: SafeOffset | None) -> Checkpoint:
+    """Return where the predecessor stood; what retention has deleted since cannot be read."""
+    checkpoint = None if safe is None else Checkpoint.parse(safe.offset, safe.metadata)
+    if checkpoint is None or checkpoint.offset < start:
+        known = checkpoint or Checkpoint(start)
+        checkpoint = replace(known, offset=start, at=max(known.at, start))
+    return checkpoint

@@ -48,6 +48,7 @@ class IdleWatch:
         self._idle: set[Source] = set()
         self._answered = runtime.clock.steady()
         self._outputs = (0, 0)
+        self._joined: dict[Source, int] | None = None
         self._last: dict[Source, int] | None = None
         self.quiet_since: float | None = None
         self.lag: dict[Source, int] = {}
@@ -142,17 +143,21 @@ class IdleWatch:
         """Note since when nothing has come in, nothing has come out, and all is handled.
 
         `panes` gets a mark from every idle partition at each look, so it is never quite empty: what
-        has to be handled is what lay on it when all inputs were idle and everything was delivered.
+        has to be handled is what lay on it when all inputs were idle and everything was delivered;
+        where rows are joined, first what lay on the ledger then, as that goes to `panes` in turn.
         """
-        detectors = self._runtime.detectors()
+        detectors, joiners = self._runtime.detectors(), self._runtime.joiners()
         outputs = (
-            sum(owner.outputs for owner in detectors),
+            sum(owner.outputs for owner in (*detectors, *joiners)),
             sum(owner.handled for owner in self._runtime.observers()),
         )
         if not settled or outputs != self._outputs:
-            self._last = self.quiet_since = None
+            self._joined = self._last = self.quiet_since = None
+        elif self._joined is None:
+            self._joined = {owner.source: ends[owner.source] for owner in joiners}
         elif self._last is None:
-            self._last = {owner.source: ends[owner.source] for owner in detectors}
+            if all(owner.handled >= self._joined.get(owner.source, 0) for owner in joiners):
+                self._last = {owner.source: ends[owner.source] for owner in detectors}
         elif self.quiet_since is None and all(
             owner.handled >= self._last.get(owner.source, 0) for owner in detectors
         ):
@@ -162,7 +167,7 @@ class IdleWatch:
     def _reset(self) -> None:
         self._since.clear()
         self._idle.clear()
-        self._last = self.quiet_since = None
+        self._joined = self._last = self.quiet_since = None
 
 
 def idle_after(runtime: Runtime) -> int:

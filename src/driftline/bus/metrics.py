@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from driftline.bus.owners import DetectOwner, ObserveOwner
+from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics"]
 
-STAGES = ("observe", "detect")
+STAGES: dict[type, str] = {ObserveOwner: "observe", JoinOwner: "join", DetectOwner: "detect"}
 PARTITION = ("topic", "partition")
 
 
@@ -53,6 +53,7 @@ class Metrics:
         )
         self.events = counter("events", "Events that count")
         self.dead = counter("dead_letters", "Elements that could not be read")
+        self.joined = counter("joined", "Sums of joined rows that were sent to detect")
         self.outputs = counter("outputs", "Messages published by detect")
         self.alerts = counter("alerts", "Alerts published")
         self.assignments = counter("assignments", "Assignments taken over")
@@ -69,22 +70,22 @@ class Metrics:
         before = self._tally(owner)
         began = time.perf_counter()
         yield
-        stage = STAGES[isinstance(owner, DetectOwner)]
+        stage = STAGES[type(owner)]
         self.seconds.labels(stage).observe(time.perf_counter() - began)
         self.records.labels(stage).inc(len(chunk.records))
         self.batches.labels(stage).inc()
         after = self._tally(owner)
-        counters = (self.events, self.dead) if stage == "observe" else (self.outputs, self.alerts)
-        for counter, old, new in zip(counters, before, after, strict=True):
-            counter.inc(new - old)
+        for name, count in after.items():
+            getattr(self, name).inc(count - before[name])
         self.progress[chunk.source] = time.monotonic()
 
-    def _tally(self, owner: Owner) -> tuple[int, int]:
+    def _tally(self, owner: Owner) -> dict[str, int]:
         if isinstance(owner, ObserveOwner):
-            return owner.observe.events, owner.dead
-        if isinstance(owner, DetectOwner):
-            return owner.outputs, owner.alerts
-        return 0, 0
+            return {"events": owner.observe.events, "dead": owner.dead}
+        if isinstance(owner, JoinOwner):
+            return {"joined": owner.outputs}
+        assert isinstance(owner, DetectOwner)
+        return {"outputs": owner.outputs, "alerts": owner.alerts}
 
     def on_assigned(self, owners: Mapping[Source, Owner]) -> None:
         """Forget the partitions of before."""

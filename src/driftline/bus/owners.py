@@ -1,4 +1,4 @@
-"""Who handles a partition: an `Observe` for an input, a `Detect` for a partition of `panes`.
+"""Who handles a partition: `Observe` an input, `Join` the ledger's, `Detect` those of `panes`.
 
 Owners are built when a partition is assigned and dropped when it is revoked: a chunk in, a parcel
 out.
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from driftline.bus.config import Config
-    from driftline.bus.parts import DetectPart, ObservePart
+    from driftline.bus.parts import DetectPart, JoinPart, ObservePart
     from driftline.bus.transport import Chunk
     from driftline.events.record import RawRecord, Source
     from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
 
-__all__ = ["DetectOwner", "ObserveOwner", "Owner"]
+__all__ = ["DetectOwner", "JoinOwner", "ObserveOwner", "Owner"]
 
 OUTPUTS = ("references", "windows", "alerts", "feedback")
 
@@ -49,16 +49,20 @@ class Owner(Protocol):
 
 
 class ObserveOwner:
-    """Feeds an input partition to `Observe`."""
+    """Feeds an input partition to `Observe`; `joins` tells whether anybody reads the ledger."""
 
-    def __init__(self, observe: ObservePart, start: int, config: Config) -> None:
+    def __init__(
+        self, observe: ObservePart, start: int, config: Config, *, joins: bool = False
+    ) -> None:
         self.source = observe.source
         self.start = self.handled = start
         self.observe = observe
         self.dead = 0
         self._panes = config.topic("panes")
         self._deadletter = config.topic("deadletter")
+        self._ledger = config.topic("ledger")
         self._partitions = range(config.outputs.partitions)
+        self._marked = [self._panes, *([self._ledger] if joins else [])]
 
     async def handle(self, chunk: Chunk) -> Parcel:
         """Fold a chunk; what it closed goes out, and the checkpoint after it."""
@@ -73,14 +77,47 @@ class ObserveOwner:
     def _parcel(self, epoch: int, emission: Emission) -> Parcel:
         self.dead += len(emission.dead)
         messages = [Message(self._panes, key, value) for key, value in emission.panes]
+        messages += [Message(self._ledger, None, value, at) for at, value in emission.ledger]
         messages += [to_message(self._deadletter, dead) for dead in emission.dead]
         marks: list[Message] = []
         if emission.mark is not None:
-            mark = emission.mark
-            marks = [Message(self._panes, None, mark, number) for number in self._partitions]
+            marks = [
+                Message(topic, None, emission.mark, number)
+                for topic in self._marked
+                for number in self._partitions
+            ]
         checkpoint = self.observe.checkpoint()
         safe = SafeOffset(checkpoint.offset, checkpoint.metadata)
         return Parcel(epoch, self.source, [messages], marks, safe)
+
+
+class JoinOwner:
+    """Feeds a partition of the ledger to `Join`."""
+
+    def __init__(self, join: JoinPart, start: int, config: Config) -> None:
+        self.source = join.source
+        self.start = self.handled = start
+        self.outputs = 0
+        self._join = join
+        self._panes = config.topic("panes")
+        self._partitions = range(config.outputs.partitions)
+
+    async def handle(self, chunk: Chunk) -> Parcel:
+        """Join a chunk; what it closed goes out, and the checkpoint after it."""
+        joining = self._join.on_batch(chunk.records)
+        self.handled = chunk.end
+        self.outputs += len(joining.cells)
+        messages = [Message(self._panes, key, value) for key, value in joining.cells]
+        marks: list[Message] = []
+        if joining.mark is not None:
+            marks = [Message(self._panes, None, joining.mark, at) for at in self._partitions]
+        checkpoint = self._join.checkpoint()
+        safe = SafeOffset(checkpoint.offset, checkpoint.metadata)
+        return Parcel(chunk.epoch, self.source, [messages], marks, safe)
+
+    def close(self) -> None:
+        """Let go of the store: the partition's next owner may be in another process here."""
+        self._join.close()
 
 
 class DetectOwner:

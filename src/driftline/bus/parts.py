@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from driftline.contract import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,11 +15,12 @@ if TYPE_CHECKING:
     from driftline.events.mapping import InputSpec
     from driftline.events.record import RawRecord, Source
     from driftline.pipeline.checkpoint import Checkpoint
+    from driftline.pipeline.join import Joining
     from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
     from driftline.pipeline.references import References
 
-__all__ = ["DetectPart", "ObservePart", "Parts", "PipelineParts"]
+__all__ = ["DetectPart", "JoinPart", "ObservePart", "Parts", "PipelineParts"]
 
 
 class ObservePart(Protocol):
@@ -28,6 +32,19 @@ class ObservePart(Protocol):
     def on_batch(self, records: Sequence[RawRecord]) -> Emission: ...  # noqa: D102
     def on_idle(self, wall: int, quiet_for: int) -> Emission: ...  # noqa: D102
     def checkpoint(self) -> Checkpoint: ...  # noqa: D102
+
+
+class JoinPart(Protocol):
+    """What a worker needs of `driftline.pipeline.join.Join`."""
+
+    source: Source
+
+    @property
+    def stored(self) -> int: ...  # noqa: D102
+    def rebuild(self, records: Sequence[RawRecord]) -> None: ...  # noqa: D102
+    def on_batch(self, records: Sequence[RawRecord]) -> Joining: ...  # noqa: D102
+    def checkpoint(self) -> Checkpoint: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 class DetectPart(Protocol):
@@ -46,6 +63,10 @@ class Parts(Protocol):
         """Make the object for an input partition."""
         ...
 
+    def join(self, source: Source, inputs: Sequence[Source], start: Checkpoint) -> JoinPart:
+        """Make the object for a partition of `ledger`, fed by all of `inputs`; opens its store."""
+        ...
+
     def detect(self, sources: Sequence[Source]) -> DetectPart:
         """Make the object for a partition of `panes`, fed by all of `sources`."""
         ...
@@ -60,6 +81,8 @@ class PipelineParts:
 
         self._new_observe, self._new_detect = Observe, Detect
         self._reject_unknown = config.unknown_models == "reject"
+        self._ledger_partitions = config.outputs.partitions
+        self._stores = Path(config.datadir) / "ledger" / config.group
         self._book = book
         self._references = references
 
@@ -72,7 +95,18 @@ class PipelineParts:
             self._references,
             start,
             reject_unknown=self._reject_unknown,
+            ledger_partitions=self._ledger_partitions,
         )
+
+    def join(self, source: Source, inputs: Sequence[Source], start: Checkpoint) -> JoinPart:
+        """Make a `Join` with a store in the worker's folder."""
+        # Here and not above: a worker that joins nothing needs no RocksDB.
+        from driftline.ledger.store import Store
+        from driftline.pipeline.join import Join
+
+        horizons = [c.quality.label_horizon for c in self._book if c.quality is not None]
+        store = Store(self._stores / str(source.partition), 2 * max(horizons, default=DAY))
+        return Join(source, inputs, self._book, store, start)
 
     def detect(self, sources: Sequence[Source]) -> DetectPart:
         """Make a `Detect`."""

@@ -91,15 +91,29 @@ async def read_async(
     end_us: int | None = None,
     partitions: Sequence[int] | None = None,
     chunk_records: int = 4_000,
+    offsets: Span | None = None,
     patient: bool = False,
 ) -> AsyncGenerator[tuple[Source, list[RawRecord]]]:
-    """Do what `read` does, inside a running loop; `patient` waits for a broker to come back."""
+    """Do what `read` does, inside a running loop.
+
+    Parameters
+    ----------
+    offsets
+        Of the partitions read, those there are of these; in the place of times.
+    patient
+        Wait for a broker that is away to come back.
+    """
     patience_s = broker.give_up_after / 1e6
     async with opened(broker, patient=patient) as consumer:
         ranges = await spans(
             consumer, topic, start_us=start_us, end_us=end_us, partitions=partitions
         )
         left = {TopicPartition(*source): span for source, span in ranges.items()}
+        if offsets is not None:
+            left = {
+                tp: Span(max(span.start, offsets.start), min(span.end, offsets.end))
+                for tp, span in left.items()
+            }
         left = {tp: span for tp, span in left.items() if span.start < span.end}
         consumer.assign(list(left))
         for tp, span in left.items():

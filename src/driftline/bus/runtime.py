@@ -16,7 +16,7 @@ from driftline.bus.clock import Clock
 from driftline.bus.delivery import Delivery
 from driftline.bus.idle import IdleWatch
 from driftline.bus.metrics import Metrics
-from driftline.bus.owners import DetectOwner, ObserveOwner
+from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
 from driftline.bus.parts import PipelineParts
 from driftline.bus.tail import ReferencesTail
 from driftline.events.record import Source
@@ -65,7 +65,7 @@ class Runtime:
         self.app = create_app(config)
         self._tail = ReferencesTail(config, self.references)
         parts = parts or PipelineParts(config, book, self.references)
-        self._factory = OwnerFactory(config, parts, self._tail.catch_up)
+        self._factory = OwnerFactory(config, parts, self._tail.catch_up, joins=book.joins)
         self._tasks: list[asyncio.Task[None]] = []
         self._fault: BaseException | None = None
         self._done = asyncio.Event()
@@ -133,8 +133,11 @@ class Runtime:
             self._done.set()
 
     def _define_agents(self) -> None:
-        inputs = [spec.topic for spec in self.config.sources]
-        for name, topics in (("observe", inputs), ("detect", [self.config.topic("panes")])):
+        stages = {"observe": [spec.topic for spec in self.config.sources]}
+        if self.book.joins:
+            stages["join"] = [self.config.topic("ledger")]
+        stages["detect"] = [self.config.topic("panes")]
+        for name, topics in stages.items():
             self.app.agent(open_topic(self.app, topics), name=name)(self._agent)
 
     async def _agent(self, stream: Any) -> None:
@@ -160,6 +163,7 @@ class Runtime:
         """Build the owners of what has been assigned, before the first record flows."""
         generation = self.app.consumer_generation_id
         sources = sorted(Source(*tp) for tp in self.consumer.assignment())
+        self._close_stores()
         self.owners, self.assigned = {}, False
         try:
             owners = await self._factory.build(await self.consumer.committed(sources))
@@ -181,7 +185,12 @@ class Runtime:
             if isinstance(owner, DetectOwner) and owner.unsaved:
                 await self.delivery.submit(owner.snapshot(self.consumer.epoch))
         await self.delivery.drain()
+        self._close_stores()
         self.owners = {}
+
+    def _close_stores(self) -> None:
+        for owner in self.joiners():
+            owner.close()
 
     async def _snapshots(self) -> None:
         while True:
@@ -239,6 +248,10 @@ class Runtime:
     def observers(self) -> list[ObserveOwner]:
         """Return the owners of input partitions."""
         return [owner for owner in self.owners.values() if isinstance(owner, ObserveOwner)]
+
+    def joiners(self) -> list[JoinOwner]:
+        """Return the owners of partitions of the ledger."""
+        return [owner for owner in self.owners.values() if isinstance(owner, JoinOwner)]
 
     def detectors(self) -> list[DetectOwner]:
         """Return the owners of `panes` partitions."""

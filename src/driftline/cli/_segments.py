@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from driftline.detect import budget_slots, build_segments
-from driftline.detect.budget import run_of_segment
+from driftline.detect import build_segments
+from driftline.detect.budget import run_of_data, run_of_segment
 from driftline.replay.foretold import span
 from driftline.stats import in_words
 from driftline.stats.segments import LEAST_ROWS, MOST_OF_ALL
@@ -24,7 +24,7 @@ def in_sentences(contract: Contract, reference: Reference) -> list[str]:
     watched, left_out = told["watched"], told["left_out"]
     sentences = []
     if watched:
-        run = run_of_segment(budget_slots(contract), len(watched)) * contract.slot / 1e6
+        run = run_of_segment(run_of_data(contract), len(watched)) * contract.slot / 1e6
         names = _listed([f"{each['name']} ({each['rows']:,} rows)" for each in watched])
         sentences.append(
             f"Segments watched each by itself: {len(watched)}, each at 1 per {span(run)}: {names}."

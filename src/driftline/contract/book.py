@@ -53,6 +53,11 @@ class Book:
         """Return a model's contract, or one of defaults alone where nobody has written any."""
         return self._by_model.get(model) or Contract(model=model)
 
+    @property
+    def joins(self) -> bool:
+        """Whether any model's predictions are joined with what comes later."""
+        return any(contract.joins for contract in self.contracts)
+
     def __contains__(self, model: object) -> bool:
         return model in self._by_model
 

@@ -175,6 +175,17 @@ def quality_bounds(scope: Scope) -> None:
         scope.fault("at_most", f"at least {low}, which at_least says")
 
 
+def quality_window_fits(scope: Scope) -> None:
+    """Quality is told of whole slots."""
+    if not scope.good("slot", "quality"):
+        return
+    slot, quality = scope.values["slot"], scope.values["quality"]
+    if quality is not None and quality.window % slot:
+        path = child(child(scope.path, "quality"), "window")
+        expected = f"a multiple of the slot ({format_duration(slot)})"
+        scope.findings.add(scope.nodes["quality"], path, expected, format_duration(quality.window))
+
+
 def quality_schema() -> Schema:
     """Say which bounds `quality_bounds` asks for in JSON Schema."""
 

@@ -29,6 +29,7 @@ from driftline.contract.types import (
     Drill,
     Fallback,
     FeaturePlan,
+    LedgerPlan,
     Owner,
     Quality,
     ReferencePlan,
@@ -155,9 +156,16 @@ QUALITY: Final = BlockOf(
         Field("at_least", Number(), "The worst value that is still good, if larger is better."),
         Field("at_most", Number(), "The worst value that is still good, if smaller is better."),
         Field("label_horizon", Duration("1s"), "How long a prediction waits for its label."),
+        Field("window", Duration("1s"), "Predictions of such a span of time are judged as one."),
+        Field("positive", NAME, "The class that scores are of; the last one in order if left out."),
     ),
     (checks.quality_bounds,),
     checks.quality_schema(),
+)
+
+LEDGER: Final = BlockOf(
+    LedgerPlan,
+    (Field("share", Share(), "Share of the predictions that is kept, by a hash of their ids."),),
 )
 
 BASELINE: Final = BlockOf(
@@ -325,6 +333,7 @@ CONTRACT: Final = BlockOf(
             attribute="deadletter_share",
         ),
         Field("quality", QUALITY, "The quality promised."),
+        Field("ledger", LEDGER, "What is kept of predictions until their labels come."),
         Field("decision", DECISION, "How predictions become actions."),
         Field("retrain", RETRAIN, "When a retraining is asked for."),
         Field("fallback", FALLBACK, "What takes over when the model cannot be trusted."),
@@ -338,5 +347,6 @@ CONTRACT: Final = BlockOf(
         checks.silence_spans_a_slot,
         checks.detectors_once,
         checks.drilled_features_are_there,
+        checks.quality_window_fits,
     ),
 )

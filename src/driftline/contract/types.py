@@ -96,6 +96,17 @@ class Quality(Block, frozen=True, kw_only=True):
     at_least: float | None = None
     at_most: float | None = None
     label_horizon: int = 30 * DAY
+    window: int = DAY
+    """Span of the predictions' event time that is judged as one; a multiple of the slot."""
+    positive: str | None = None
+    """The class that scores are probabilities of; None: the last one in sorted order."""
+
+
+class LedgerPlan(Block, frozen=True, kw_only=True):
+    """What is kept of each prediction until its label comes."""
+
+    share: float = 1.0
+    """Of all predictions, chosen by a hash of their ids: the same ones in every event type."""
 
 
 class Baseline(Block, frozen=True, kw_only=True):
@@ -197,6 +208,7 @@ class Contract(Block, frozen=True, kw_only=True):
     deadletter_share: float = 0.01
     """Share of undecodable events above which the producer's schema counts as broken."""
     quality: Quality | None = None
+    ledger: LedgerPlan = LedgerPlan()
     decision: Decision | None = None
     retrain: Retrain = Retrain()
     fallback: Fallback | None = None
@@ -218,6 +230,11 @@ class Contract(Block, frozen=True, kw_only=True):
         from driftline.contract.canonical import fingerprint
 
         return fingerprint(self)
+
+    @property
+    def joins(self) -> bool:
+        """Whether anything in it needs predictions joined with what comes later."""
+        return self.quality is not None
 
     def __post_init__(self) -> None:
         """Fit the defaults that depend on the slot."""

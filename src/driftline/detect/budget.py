@@ -7,6 +7,9 @@ budget of one false page in A slots works with a mean time to a false alarm of A
 features: within it features are averaged, weighted by importance, so a hundred dull ones cost an
 important one the logarithm of a hundred.
 
+Where the contract promises quality, the alarm on it takes the part `QUALITY`, and what watches the
+data shares the rest.
+
 Where segments are watched each by itself, they take the part `SEGMENTS` of the budget and share it
 alike, whatever their size: twenty cost each of them the logarithm of twenty. The whole works with
 what is left; without segments it has everything.
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
 
 SHARES = {"evidence": 0.6, "correlation": 0.1, "joint": 0.05}
+QUALITY = 0.1
+"""Part of the budget that the alarm on promised quality takes, where quality is promised."""
 OTHERS = 0.25
 """Part of the budget that all other detectors share."""
 SEGMENTS = 0.2
@@ -34,6 +39,17 @@ def budget_slots(contract: Contract) -> float:
     """Return the promised mean time between false pages of a model, in slots."""
     allowed = contract.budget.false_pages
     return max(LEAST_SLOTS, allowed.per / max(allowed.count, 1e-12) / contract.slot)
+
+
+def run_of_data(contract: Contract) -> float:
+    """Return the mean run length of all that watch a model's data together, in slots."""
+    slots = budget_slots(contract)
+    return slots if contract.quality is None else slots / (1 - QUALITY)
+
+
+def run_of_quality(contract: Contract) -> float:
+    """Return the mean run length of the alarm on promised quality, in slots."""
+    return budget_slots(contract) / QUALITY
 
 
 def notice_gain(contract: Contract) -> float:

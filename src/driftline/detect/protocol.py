@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from driftline.events.frame import Segment
     from driftline.stats import Pane, Reference
 
-FindingKind = Literal["drift", "missing", "schema", "volume", "silence", "drill"]
+FindingKind = Literal["drift", "missing", "schema", "volume", "silence", "drill", "quality"]
 Severity = Literal["page", "notice"]
 
 

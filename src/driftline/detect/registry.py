@@ -6,7 +6,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from driftline.detect.budget import budget_slots, run_of_segment, run_of_whole, split
+from driftline.detect.budget import run_of_data, run_of_segment, run_of_whole, split
 from driftline.detect.correlation import Correlation
 from driftline.detect.errors import ParameterError
 from driftline.detect.evidence import Evidence
@@ -153,14 +153,14 @@ def build_segments(contract: Contract, reference: Reference) -> dict[Segment, De
     The segments are those that the reference knows, as many of the largest as the contract wants.
     """
     watched = _watched(contract, reference)
-    run = run_of_segment(budget_slots(contract), len(watched))
+    run = run_of_segment(run_of_data(contract), len(watched))
     given = next((p.parameters for p in contract.detectors if p.name == "evidence"), {})
     return {segment: _evidence(own, contract, given, run) for segment, own in watched.items()}
 
 
 def slots_of_whole(contract: Contract, reference: Reference) -> float:
     """Return the mean run length of all detectors that see the whole of a model, in slots."""
-    return run_of_whole(budget_slots(contract), len(_watched(contract, reference)))
+    return run_of_whole(run_of_data(contract), len(_watched(contract, reference)))
 
 
 def _watched(contract: Contract, reference: Reference) -> dict[Segment, Reference]:

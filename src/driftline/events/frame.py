@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -19,6 +19,11 @@ Segment = tuple[tuple[str, str], ...]
 """Sorted (name, value) pairs; the empty tuple is "no segment"."""
 
 Kind = Literal["numeric", "categorical", "boolean"]
+
+
+def segment_of(pairs: Iterable[Sequence[str]]) -> Segment:
+    """Return a segment from its pairs as JSON has them: lists of name and value, sorted."""
+    return tuple((name, value) for name, value in pairs)
 
 
 @dataclass(slots=True)

@@ -35,6 +35,8 @@ __all__ = ["FLOW", "MANY", "closeness", "family_of", "find_incident", "in_order_
 
 DATA, FLOW = "data", "flow"
 FAMILIES = {"drift": DATA, "missing": DATA, "schema": DATA, "volume": FLOW, "silence": FLOW}
+OF_NO_REFERENCE = frozenset({FLOW, "quality"})
+"""Families whose findings are made on no reference, and stand when another one holds."""
 MANY = "many"
 """Family of the incident that takes what comes when too many are open: everything joins it."""
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from driftline.events.frame import segment_of
+
 if TYPE_CHECKING:
     from driftline.detect.protocol import Finding, Severity
     from driftline.events.frame import Segment
@@ -117,7 +119,7 @@ class Incident:
     def from_json(cls, state: dict[str, Any]) -> Incident:
         """Take up what `to_json` gave."""
         members = [
-            Member(**{**member, "segment": tuple((k, v) for k, v in member.get("segment", ()))})
+            Member(**{**member, "segment": segment_of(member.get("segment", ()))})
             for member in state["members"]
         ]
         return cls(**{**state, "members": members})

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from driftline.contract.types import DAY
 from driftline.incidents.alerts import alert_message, finding_part
 from driftline.incidents.feedback import Feedback
-from driftline.incidents.grouping import FLOW, MANY, family_of, find_incident, in_order_of_rank, net
+from driftline.incidents.grouping import (
+    FLOW,
+    MANY,
+    OF_NO_REFERENCE,
+    family_of,
+    find_incident,
+    in_order_of_rank,
+    net,
+)
 from driftline.incidents.incident import Change, ChangeState, Incident, Member, hash_of
 
 if TYPE_CHECKING:
@@ -118,7 +126,7 @@ class Incidents:
         return [
             self._resolve(incident, context.now, None, "a new reference holds")
             for incident in list(self._open)
-            if incident.family != FLOW
+            if incident.family not in OF_NO_REFERENCE
         ]
 
     def _raise(self, finding: Finding) -> list[Change]:

@@ -19,6 +19,8 @@ from driftline.ledger.scorecard import MOST_CLASSES, OTHER
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from driftline.ledger.pairs import Integers
 
 PER_DOUBLING = 8
@@ -55,10 +57,20 @@ class Delays:
     waiting: dict[str, Counts] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, predicted: Sequence[str], label: Sequence[str], delay: Integers) -> Delays:
-        """Count labelled predictions: classes, and delays in microseconds; n of each."""
+    def of(
+        cls,
+        predicted: Sequence[str],
+        label: Sequence[str],
+        delay: Integers,
+        sign: npt.NDArray[np.int8] | None = None,
+    ) -> Delays:
+        """Count labelled predictions: classes, and delays in microseconds; n of each.
+
+        With a `sign` of -1 one is taken back: an earlier label has turned up.
+        """
         codes = delay_codes(delay)
-        made = cls(_by_class(label, codes), _by_class(predicted, codes))
+        count = np.ones(codes.size, dtype=np.int64) if sign is None else sign.astype(np.int64)
+        made = cls(_by_class(label, codes, count), _by_class(predicted, codes, count))
         made._fold()
         return made
 
@@ -125,11 +137,11 @@ class Delays:
 _TABLES = ("by_label", "by_predicted", "waiting")
 
 
-def _by_class(names: Sequence[str], codes: Integers) -> dict[str, Counts]:
+def _by_class(names: Sequence[str], codes: Integers, count: Integers) -> dict[str, Counts]:
     groups: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         groups.setdefault(name, []).append(row)
     return {
-        name: Counts.of(codes[rows], np.ones(len(rows), dtype=np.int64))
+        name: Counts.of(codes[rows], count[rows])
         for name, rows in groups.items()
     }

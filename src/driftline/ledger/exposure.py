@@ -70,6 +70,12 @@ class Exposure:
         """Predictions, those taken back subtracted."""
         return self.card.rows
 
+    def by_class(self) -> dict[str, int]:
+        """Return the predictions of each class, whole rows."""
+        return {
+            name: round(weight / WEIGHT_STEPS) for (name, _), weight in self.card.confusion.items()
+        }
+
     def table(self, name: str, *, scored: bool = False) -> ExposureTable:
         """Return how probable a class was said to be, by whether it was predicted.
 

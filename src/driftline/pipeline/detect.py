@@ -66,6 +66,14 @@ class Detect:
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             msg = f"panes topic, offset {offset}: expected a pane or a mark, got {value[:60]!r}"
             raise WireError(msg) from error
+        if what == "joined":
+            model = self._model(body["model"])
+            if offset > model.offset:
+                model.on_joined(body)
+                model.offset = offset
+                self._changed.add(model.name)
+            self._offset = max(self._offset, offset)
+            return Output()
         if what == "pane":
             model = self._model(body["model"])
             if offset > model.offset:

@@ -76,6 +76,16 @@ class Marks:
         """The low mark, microseconds since the epoch."""
         return self._low
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing can be read from any source for now."""
+        return not self._busy
+
+    @property
+    def quiet_for(self) -> int:
+        """Wall time, microseconds, since any event was read; 0 while some source is busy."""
+        return 0 if self._busy else min((quiet for _, quiet in self._idle.values()), default=0)
+
     def silent_until(self, silence: int) -> int:
         """Return the time until which a model without events can be called silent.
 
@@ -84,8 +94,7 @@ class Marks:
         """
         if self._busy:
             return min(self._busy.values())
-        quiet = min((quiet for _, quiet in self._idle.values()), default=0)
-        return self._current() if quiet >= silence else NEVER
+        return self._current() if self.quiet_for >= silence else NEVER
 
     def waiting_for(self) -> list[str]:
         """Sources that hold the low mark back."""

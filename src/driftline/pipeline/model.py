@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 
 from driftline.contract import HOUR
 from driftline.detect import Liveness, StateError, Unread
+from driftline.detect.budget import run_of_quality
+from driftline.events.frame import segment_of
 from driftline.incidents import Context, Incidents, drill_message
+from driftline.ledger.quality import Quality
+from driftline.ledger.task import Task
 from driftline.pipeline.drill import Drills
+from driftline.pipeline.joined import decode_joined
 from driftline.pipeline.lifecycle import REPLACED, accepted
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
+from driftline.pipeline.saved import read_panes, read_slot, save_panes, save_slot
 from driftline.pipeline.slots import OpenSlot
 from driftline.pipeline.warmup import WarmUp
 from driftline.pipeline.watched import Watched
@@ -24,8 +29,6 @@ from driftline.stats import (
     Pane,
     Sample,
     Windows,
-    decode_statistics,
-    encode_statistics,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from driftline.pipeline.references import References
     from driftline.stats import PaneMessage, Reference
 
-FORMAT = 2
+FORMAT = 3
 RECENT_SLOTS = 64
 """Slots whose panes are kept to describe what an alert is about."""
 MOVING_SLOTS = 60
@@ -83,6 +86,11 @@ class Model:
         self.liveness = Liveness(contract)
         self._unread = Unread(contract)
         self._drills = Drills(contract)
+        self._task = None if contract.quality is None else Task.of(contract)
+        self._quality: Quality | None = None
+        if contract.quality is not None:
+            self._quality = Quality(contract, run_of_quality(contract))
+        self._joined_to: dict[str, int] = {}
         self._incidents = Incidents(contract)
         self._recent: deque[tuple[int, Pane]] = deque(maxlen=RECENT_SLOTS)
         self._topics: set[str] = set()
@@ -93,7 +101,8 @@ class Model:
     def next_close(self) -> int:
         """Low mark at which something is to be done next, microseconds."""
         slot = min(self._open, default=2**62) + self._contract.slot
-        return min(slot, self._windows.next_end) + self._contract.lateness
+        quality = 2**62 if self._quality is None else self._quality.due
+        return min(slot, self._windows.next_end, quality) + self._contract.lateness
 
     @property
     def warming_up(self) -> int:
@@ -113,7 +122,25 @@ class Model:
             self._overdue.duplicates += message.pane.duplicates
             self._renewal.note(told)
             return
-        slot = self._open.get(key.start)
+        slot = self._slot(key.start)
+        slot.merge(key.segment, message.pane)
+        slot.topics.add(message.source.topic)
+        slot.notes |= told
+
+    def on_joined(self, body: dict[str, Any]) -> None:
+        """Take what a partition of the ledger has joined in a slot: a decoded message."""
+        if self._task is None:
+            return  # the contract asks for it no more
+        joined = decode_joined(body, self._task)
+        source = str(joined.source)
+        if joined.start <= self._joined_to.get(source, -(2**62)):
+            return  # sent before: a partition closes its slots in ascending order
+        self._joined_to[source] = joined.start
+        # Its inputs had been thought idle, if that slot has closed: then it counts in the next one.
+        self._slot(max(joined.start, self._closed_to)).join(joined.cells)
+
+    def _slot(self, start: int) -> OpenSlot:
+        slot = self._open.get(start)
         if slot is None:
             if len(self._open) >= MAX_OPEN_SLOTS:
                 msg = (
@@ -121,10 +148,8 @@ class Model:
                     "source, got more: choose a longer slot, or see which source lags"
                 )
                 raise StateError(msg)
-            slot = self._open[key.start] = OpenSlot()
-        slot.merge(key.segment, message.pane)
-        slot.topics.add(message.source.topic)
-        slot.notes |= told
+            slot = self._open[start] = OpenSlot()
+        return slot
 
     def _is_repeat(self, message: PaneMessage) -> bool:
         """Tell a pane that was sent before: a source closes its slots in ascending order."""
@@ -158,6 +183,8 @@ class Model:
 
     def _publish_windows(self, until: int, out: Output) -> None:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
+        if self._quality is not None:
+            out.windows.extend(self._quality.tell(until))
 
     def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot
@@ -179,6 +206,8 @@ class Model:
                 self._windows.add(start, segment, pane)
         findings: list[Finding] = self.liveness.on_slot(start, end, overall)
         findings += self._unread.on_slot(start, end, overall)
+        if self._quality is not None:
+            findings += self._quality.step(start, end, slot.joined)
         if reference is None:
             self._warm_up(start, segments, out)
         elif overall.rows:
@@ -291,17 +320,15 @@ class Model:
             "reference": self._reference.id if self._reference else None,
             "offset": self.offset,
             "closed_to": self._closed_to,
-            "overdue": _encoded({((), ""): self._overdue}),
+            "overdue": save_panes({((), ""): self._overdue}),
             "topics": sorted(self._topics),
             "progress": {
                 source: [start, sorted(seen.items())]
                 for source, (start, seen) in self._progress.items()
             },
-            "open": [
-                [start, _encoded(slot.panes), sorted(slot.topics), sorted(slot.notes)]
-                for start, slot in sorted(self._open.items())
-            ],
-            "recent": [[start, _encoded({((), ""): pane})] for start, pane in self._recent],
+            "joined_to": self._joined_to,
+            "open": [[start, save_slot(slot)] for start, slot in sorted(self._open.items())],
+            "recent": [[start, save_panes({((), ""): pane})] for start, pane in self._recent],
             "windows": self._windows.snapshot(),
             "warmup": self._warmup.snapshot(),
             "renewal": self._renewal.snapshot(),
@@ -309,6 +336,7 @@ class Model:
             "liveness": self.liveness.snapshot(),
             "unread": self._unread.snapshot(),
             "drills": self._drills.snapshot(),
+            "quality": None if self._quality is None else self._quality.snapshot(),
             "incidents": self._incidents.snapshot(),
         }
         # Raw rows of a warm-up are bulky text; a message has a largest size.
@@ -336,24 +364,26 @@ class Model:
         find = self._references.find
         self.offset = state["offset"]
         self._closed_to = state["closed_to"]
-        self._overdue = self._decoded(state["overdue"])[(), ""]
+        self._overdue = read_panes(state["overdue"], self.name, find)[(), ""]
         self._topics = set(state["topics"])
         self._progress = {
-            source: (start, {_about(*about): held for about, held in seen})
+            source: (start, {(segment_of(about[0]), *about[1:]): held for about, held in seen})
             for source, (start, seen) in state["progress"].items()
         }
+        self._joined_to = dict(state["joined_to"])
         self._open = {
-            start: OpenSlot(self._decoded(panes), set(topics), set(notes))
-            for start, panes, topics, notes in state["open"]
+            start: read_slot(saved, self.name, find, self._task) for start, saved in state["open"]
         }
         self._recent.extend(
-            (start, self._decoded(panes)[(), ""]) for start, panes in state["recent"]
+            (start, read_panes(panes, self.name, find)[(), ""]) for start, panes in state["recent"]
         )
         self._windows.restore(state["windows"], find)
         self._warmup.restore(state["warmup"])
         self.liveness.restore(state["liveness"])
         self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
+        if self._quality is not None and state["quality"] is not None:
+            self._quality.restore(state["quality"])
         if state["reference"] is None:
             self._drills.restore(state["drills"], None)
             self._renewal.restore(state["renewal"], None)
@@ -366,27 +396,3 @@ class Model:
         self._watched.restore(state)
         self._drills.restore(state["drills"], reference)
         self._renewal.restore(state["renewal"], reference)
-
-    def _decoded(self, panes: list[Any]) -> dict[tuple[Segment, str], Pane]:
-        find = self._references.find
-        return {
-            (tuple((k, v) for k, v in segment), on): decode_statistics(body, self.name, find)
-            for segment, on, body in panes
-        }
-
-
-def _about(segment: Any, kind: str, part: int) -> tuple[Any, ...]:
-    return tuple((k, v) for k, v in segment), kind, part
-
-
-def _encoded(panes: dict[tuple[Segment, str], Pane]) -> list[Any]:
-    return [
-        [
-            [list(pair) for pair in segment],
-            on,
-            orjson.loads(
-                orjson.dumps(encode_statistics(pane, pane.raw), option=orjson.OPT_SERIALIZE_NUMPY)
-            ),
-        ]
-        for (segment, on), pane in sorted(panes.items(), key=lambda item: item[0])
-    ]

@@ -10,6 +10,7 @@ import numpy as np
 from driftline.contract import Contract
 from driftline.events.codec import Decoder
 from driftline.events.record import UNATTRIBUTED
+from driftline.ledger.packing import Packer
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.grouping import Group, group_rows
 from driftline.pipeline.lifecycle import LIFECYCLE, accepted, kind_of
@@ -42,11 +43,13 @@ MAX_NOTES = 200
 class Emission:
     """What one step of `Observe` has to say.
 
-    ``panes`` go to the topic `panes` by key; then ``mark`` goes to every partition of it; ``dead``
-    goes to the dead letters. Only when all of it is durable may the checkpoint be committed.
+    ``panes`` go to the topic `panes` by key, ``ledger`` to that topic by partition; then ``mark``
+    goes to every partition of both; ``dead`` goes to the dead letters. Only when all of it is
+    durable may the checkpoint be committed.
     """
 
     panes: list[tuple[bytes, bytes]] = field(default_factory=list)
+    ledger: list[tuple[int, bytes]] = field(default_factory=list)
     mark: bytes | None = None
     dead: list[DeadLetter] = field(default_factory=list)
 
@@ -75,6 +78,8 @@ class Observe:
     span
         Count only events with ``from <= ts < to`` (microseconds; None is open); others are
         `skipped` and touch nothing.
+    ledger_partitions
+        Of the topic `ledger`.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Observe:
         *,
         reject_unknown: bool = False,
         span: tuple[int | None, int | None] = (None, None),
+        ledger_partitions: int = 1,
     ) -> None:
         self.source = source
         self._book = book
@@ -103,6 +109,7 @@ class Observe:
         self._segments: dict[tuple[str, str, int], set[Segment]] = {}
         self._unplaced: list[DeadLetter] = []
         self._repeats = Repeats()
+        self._packer = Packer(book, source, ledger_partitions)
         self._sent = NEVER
         # Once a slot is enough: a mark is a message to every partition of `panes`.
         self._tick = min([DEFAULT_SLOT, *(contract.slot for contract in book)])
@@ -198,6 +205,8 @@ class Observe:
             # What somebody has done is no statistic: it counts when it comes, however late.
             slot, late = np.where(late, arrival, slot), np.zeros_like(late)
         self.events += frame.rows
+        # What was read before the restart is in the ledger.
+        self._packer.add(frame, np.where(late, arrival, slot), frame.offset >= self._resume_at)
         kind = frame.type
         rows = np.arange(frame.rows)
         if late.any():
@@ -350,7 +359,7 @@ class Observe:
         self._unplaced.clear()
 
     def _emit(self, dead: list[DeadLetter]) -> Emission:
-        emission = Emission(dead=dead)
+        emission = Emission(ledger=self._packer.take(), dead=dead)
         closed = [key for key, held in self._open.items() if held.close_at <= self._mark]
         # Slots in ascending order: detect tells a repeat by a source's slots never going back.
         closed.sort(key=lambda key: (key.start, key))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftline.events.frame import Segment
+    from driftline.ledger.cell import Cell
     from driftline.stats import Reference
 
 __all__ = ["OpenSlot"]
@@ -28,11 +29,14 @@ class OpenSlot:
         Topics that the panes' events came from.
     notes
         Kinds of the panes that tell of an accepted change, see `driftline.pipeline.lifecycle`.
+    joined
+        What was joined in the slot, by start of the predictions' quality window.
     """
 
     panes: dict[tuple[Segment, str], Pane] = field(default_factory=dict)
     topics: set[str] = field(default_factory=set)
     notes: set[str] = field(default_factory=set)
+    joined: dict[int, Cell] = field(default_factory=dict)
 
     def merge(self, segment: Segment, pane: Pane) -> None:
         """Add the pane of one source partition."""
@@ -42,6 +46,14 @@ class OpenSlot:
             self.panes[key] = pane
         else:
             held.merge(pane)
+
+    def join(self, cells: dict[int, Cell]) -> None:
+        """Add what one partition of the ledger has joined."""
+        for window, cell in cells.items():
+            if window in self.joined:
+                self.joined[window].merge(cell)
+            else:
+                self.joined[window] = cell
 
     def on(self, reference: Reference | None, *, moving: bool = False) -> dict[Segment, Pane]:
         """Merge what each segment holds, binned on the reference if there is one.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftline.events.frame import segment_of
 from driftline.events.record import Source
 from driftline.stats import (
     ABSENT,
@@ -99,7 +100,7 @@ class WarmUp:
     def restore(self, state: list[Any]) -> None:
         """Take up what `snapshot` gave."""
         self._held = [
-            (start, tuple((k, v) for k, v in segment), RawRows(Source.parse(source), *rest))
+            (start, segment_of(segment), RawRows(Source.parse(source), *rest))
             for start, segment, source, *rest in state
         ]
         self.rows = sum(raw.rows for _, _, raw in self._held)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from driftline.detect import Slot, build, build_segments
+from driftline.events.frame import segment_of
 from driftline.stats import in_words
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Watched:
             if detector.name in saved:
                 detector.restore(saved[detector.name])
         for pairs, held in state.get("segments", ()):
-            detector_of = self._segments.get(tuple((k, v) for k, v in pairs))
+            detector_of = self._segments.get(segment_of(pairs))
             if detector_of is not None:
                 detector_of.restore(held)
 

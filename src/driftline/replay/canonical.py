@@ -53,6 +53,7 @@ class _Window(msgspec.Struct):
     id: str
     model: str
     end: str
+    as_of: str | None = None
 
 
 _EVENTS = msgspec.json.Decoder(_Event)
@@ -89,7 +90,8 @@ def window_key(value: bytes) -> Key:
     except msgspec.DecodeError as error:
         msg = f"expected a window, got {value[:60]!r}"
         raise DriftlineError(msg) from error
-    return Key(read_ts(window.end), window.model, "", 0, window.id)
+    told = 0 if window.as_of is None else read_ts(window.as_of)
+    return Key(read_ts(window.end), window.model, "", told, window.id)
 
 
 class Sorted:

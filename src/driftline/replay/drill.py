@@ -131,5 +131,5 @@ def _columns(windows: Path) -> set[str]:
     with windows.open("rb") as file:
         for line in file:
             window: dict[str, Any] = orjson.loads(line)
-            names.update(window["features"])
+            names.update(window.get("features", ()))
     return names

@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Any
 
+from driftline.events.record import Record, Source
 from driftline.pipeline.detect import Detect
+from driftline.pipeline.marks import FOREVER
 from driftline.pipeline.observe import Observe
 from driftline.replay.canonical import Sorted, event_key, window_key
 from driftline.replay.deadletters import deadletter_key, deadletter_line
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftline.contract import Book
+    from driftline.pipeline.join import Join
     from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
     from driftline.pipeline.references import References
@@ -26,6 +29,7 @@ __all__ = ["OUTPUTS", "Driver"]
 
 OUTPUTS = ("windows", "alerts", "feedback")
 CHUNK_RECORDS = 4_000
+LEDGER = Source("ledger", 0)
 
 
 class Driver:
@@ -62,8 +66,17 @@ class Driver:
             )
             for feed in feeds
         ]
-        self._detect = Detect(book, [feed.source for feed in feeds], references)
-        self._messages = 0
+        inputs = [feed.source for feed in feeds]
+        self._join: Join | None = None
+        if book.joins:
+            # Here and not above: a replay that joins nothing needs no RocksDB.
+            from driftline.ledger.store import Store
+            from driftline.pipeline.join import Join
+
+            self._join = Join(LEDGER, inputs, book, Store(spool / "ledger", FOREVER))
+        ledger = [LEDGER] if self._join is not None else []
+        self._detect = Detect(book, [*inputs, *ledger], references)
+        self._entries = self._messages = 0
         self._sorted = {name: Sorted(spool) for name in (*OUTPUTS, "deadletters")}
         self.tally = Tally()
 
@@ -90,6 +103,8 @@ class Driver:
                 self._take(place, observe.finish())
                 self._feeds[place].close()
         self._publish(self._detect.flush())
+        if self._join is not None:
+            self._join.close()
 
     def _take(self, place: int, emission: Emission) -> None:
         for _, pane in emission.panes:
@@ -97,10 +112,23 @@ class Driver:
             self._to_detect(pane)
         if emission.mark is not None:
             self._to_detect(emission.mark)
+        if self._join is not None:
+            self._to_join(self._join, emission)
         origin = self._feeds[place].origin
         for dead in emission.dead:
             row = origin(dead.offset)
             self._sorted["deadletters"].add(deadletter_key(dead, row), deadletter_line(dead, row))
+
+    def _to_join(self, join: Join, emission: Emission) -> None:
+        values = [value for _, value in emission.ledger]
+        values += [emission.mark] if emission.mark is not None else []
+        records = [Record(at, None, value) for at, value in enumerate(values, self._entries)]
+        self._entries += len(records)
+        joining = join.on_batch(records)
+        for _, cells in joining.cells:
+            self._to_detect(cells)
+        if joining.mark is not None:
+            self._to_detect(joining.mark)
 
     def _to_detect(self, message: bytes) -> None:
         self._publish(self._detect.on_message(self._messages, message))

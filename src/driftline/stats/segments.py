@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftline.events.frame import segment_of
 from driftline.events.typing import typed
 from driftline.stats.season import Season
 
@@ -184,8 +185,8 @@ def unpack_segments(reference: Reference, raw: Mapping[str, Any]) -> Reference:
     if "segments" not in raw and "left_out" not in raw:
         return reference
     packed = raw.get("segments", ())
-    segments = {_segment(each["segment"]): _unpack(reference, each) for each in packed}
-    left_out = {_segment(pairs): int(rows) for pairs, rows in raw.get("left_out", ())}
+    segments = {segment_of(each["segment"]): _unpack(reference, each) for each in packed}
+    left_out = {segment_of(pairs): int(rows) for pairs, rows in raw.get("left_out", ())}
     return replace(reference, segments=segments, left_out=left_out)
 
 
@@ -212,6 +213,3 @@ def _unpack(reference: Reference, raw: Mapping[str, Any]) -> Reference:
         left_out={},
     )
 
-
-def _segment(pairs: Sequence[Sequence[str]]) -> Segment:
-    return tuple((str(name), str(value)) for name, value in pairs)

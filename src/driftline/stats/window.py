@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from driftline.events.frame import segment_of
 from driftline.events.time import format_ts
 from driftline.stats.pane import Pane
 from driftline.stats.summary import Summariser
@@ -133,7 +134,7 @@ class Windows:
         for end, length, hop, segment, body in state:
             pane = decode_statistics(body, self._model, find)
             pane.sums = pane.sums.astype(object)
-            self._open[end, length, hop, tuple((k, v) for k, v in segment)] = pane
+            self._open[end, length, hop, segment_of(segment)] = pane
         self._next = min((key[0] for key in self._open), default=2**62)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from driftline.errors import DriftlineError
+from driftline.events.frame import segment_of
 from driftline.events.record import Source
 from driftline.stats.comoments import Comoments
 from driftline.stats.pane import MAX_EXTRA, Pane, PaneKey
@@ -165,7 +166,7 @@ def decode_pane(body: dict[str, Any], find: Callable[[str, str], Reference | Non
             raise WireError(msg)
         key = PaneKey(
             body["model"],
-            tuple((str(k), str(v)) for k, v in body["segment"]),
+            segment_of(body["segment"]),
             body["kind"],
             int(body["start"]),
         )

@@ -1,0 +1,7 @@
+"""The ledger: predictions joined with what came of them, and what that says of the model.
+
+`packing` is how entries travel, `store` where they wait, `entry` what is known of one prediction
+and what that amounts to. Joined rows are `pairs`; they are summed into a `scorecard` (classes) or
+`residuals` (numbers), whole numbers that merge bit for bit, from which `metrics` are worked out.
+`quality` follows a model's windows from their first prediction to their last label.
+"""

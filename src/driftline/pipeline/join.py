@@ -1,0 +1,302 @@
+"""join: one partition of the `ledger` topic, from entries to what the joined rows sum up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+import orjson
+
+from driftline.ledger.cell import Cell, sum_claims
+from driftline.ledger.entry import (
+    LABEL,
+    MOST_LABELS,
+    MOST_PREDICTIONS,
+    PREDICTION,
+    Claim,
+    Part,
+    differ,
+)
+from driftline.ledger.entry import pack as pack_entry
+from driftline.ledger.entry import unpack as unpack_entry
+from driftline.ledger.packing import unpack
+from driftline.ledger.task import Task
+from driftline.pipeline.checkpoint import Checkpoint
+from driftline.pipeline.joined import encode_joined
+from driftline.pipeline.marks import NEVER, Marks, encode_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from driftline.contract import Book, Contract
+    from driftline.events.record import RawRecord, Source
+    from driftline.ledger.packing import Section
+    from driftline.ledger.store import Store
+
+Claims = dict[tuple[str, int, int], list[tuple[Claim, int]]]
+"""By model, slot of arrival and quality window."""
+MARK = b"{"
+"""How a mark begins, which is JSON; packed entries are a MessagePack array."""
+
+
+@dataclass(slots=True)
+class Joining:
+    """What a step of `Join` has to say: ``cells`` by key to `panes`, then ``mark`` to all of it."""
+
+    cells: list[tuple[bytes, bytes]] = field(default_factory=list)
+    mark: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    """What has been joined in one slot of one model, and from where on it is read again."""
+
+    close_at: int
+    first_offset: int
+    cells: dict[int, Cell]
+
+
+class Join:
+    """Keep what is known of each prediction, and sum up what belongs together.
+
+    Pure but for the store, and synchronous. What comes out depends on the set of entries, not on
+    the order in which the partitions of the inputs were read: a slot is closed when the marks of
+    all inputs have passed it, and what an entry adds is worked out from the set of its parts
+    (`driftline.ledger.entry`). Parts remember the message that brought them, so that messages read
+    again after a restart see the entry as it was before them, and add the same once more; slots
+    that were closed by then are not closed again.
+
+    Parameters
+    ----------
+    source
+        The partition of the ledger.
+    inputs
+        Every source partition of every input.
+    start
+        Where an earlier owner stood; None to begin at the beginning.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        inputs: Sequence[Source],
+        book: Book,
+        store: Store,
+        start: Checkpoint | None = None,
+    ) -> None:
+        self.source = source
+        self._book = book
+        self._store = store
+        self._marks = Marks(inputs)
+        start = start or Checkpoint(0)
+        self._position = start.offset
+        self._stored = store.position
+        self._low = NEVER
+        self._resume_at, self._resume_high = start.at, start.high
+        self._open: dict[tuple[str, int], _Open] = {}
+        self._tasks: dict[str, Task] = {}
+        self._sent = NEVER
+        self._tick = min([contract.slot for contract in book if contract.joins], default=1)
+        self.entries = 0
+
+    @property
+    def stored(self) -> int:
+        """Offset up to which the store holds the partition's entries.
+
+        Where that lies before the start, `rebuild` has to be given what is missing.
+        """
+        return self._stored
+
+    def rebuild(self, records: Sequence[RawRecord]) -> None:
+        """Take entries into a store that lacks them; nothing is summed."""
+        self._take(records, quiet=True)
+
+    def on_batch(self, records: Sequence[RawRecord]) -> Joining:
+        """Take in the next records of the partition, in order."""
+        return self._take(records, quiet=False)
+
+    def _take(self, records: Sequence[RawRecord], *, quiet: bool) -> Joining:
+        out = Joining()
+        held = self._load(records)
+        changed: set[bytes] = set()
+        claims: Claims = {}
+        for record in records:
+            value = record.value or b""
+            if value[:1] == MARK:
+                if not quiet:
+                    # What was joined before this mark belongs to the slots that it may close.
+                    self._sum(claims)
+                    self._advance(value, out)
+                continue
+            for key, part, contract in _parts(value, record.offset, self._book):
+                known = held.get(key, [])
+                # Read again, it sees what was there before it.
+                before = known[: known.index(part)] if part in known else known
+                if any(each.origin == part.origin for each in before):
+                    continue  # sent again by an observe that had not been able to commit
+                found = _excess(before, part)
+                if not found:
+                    assert contract.quality is not None
+                    found = differ(before, part, contract.quality.label_horizon)
+                    if before is known:
+                        held[key] = [*known, part]
+                        changed.add(key)
+                if not quiet:
+                    self.entries += 1
+                    for claim, times in found:
+                        self._claim(claims, contract, claim, times, record.offset)
+        self._sum(claims)
+        if records:
+            end = records[-1].offset + 1
+            self._position = max(self._position, end)
+            self._stored = max(self._stored, end)
+            entries = {key: pack_entry(held[key]) for key in sorted(changed)}
+            self._store.put(entries, self._stored)
+        return out
+
+    def _load(self, records: Sequence[RawRecord]) -> dict[bytes, list[Part]]:
+        keys = {
+            _key(section.model, name)
+            for record in records
+            if (value := record.value or b"") and value[:1] != MARK
+            for section in unpack(value)[1]
+            for name in section.ids
+        }
+        ordered = sorted(keys)
+        found = zip(ordered, self._store.get(ordered), strict=True)
+        return {key: unpack_entry(value) for key, value in found if value is not None}
+
+    def _claim(
+        self,
+        claims: Claims,
+        contract: Contract,
+        claim: Claim,
+        times: int,
+        offset: int,
+    ) -> None:
+        assert contract.quality is not None
+        told = claim.prediction or claim.label
+        assert told is not None
+        window = told[0] // contract.quality.window * contract.quality.window
+        at = claim.at
+        close_at = at + contract.slot + contract.lateness
+        closed_to = max(self._low, self._resume_high)
+        if close_at <= closed_to:
+            if offset < self._resume_at:
+                return  # published before the restart
+            # An input had been thought idle: it counts in the first slot that is still open.
+            at = (closed_to - contract.lateness) // contract.slot * contract.slot
+            close_at = at + contract.slot + contract.lateness
+        where = contract.model, at
+        if where not in self._open:
+            self._open[where] = _Open(close_at, offset, {})
+        claims.setdefault((*where, window), []).append((claim, times))
+
+    def _sum(self, claims: Claims) -> None:
+        for (model, at, window), counted in claims.items():
+            cell = sum_claims(self._task(model), counted)
+            cells = self._open[model, at].cells
+            if window in cells:
+                cells[window].merge(cell)
+            else:
+                cells[window] = cell
+        claims.clear()
+
+    def _task(self, model: str) -> Task:
+        if model not in self._tasks:
+            self._tasks[model] = Task.of(self._book.of(model))
+        return self._tasks[model]
+
+    def _advance(self, value: bytes, out: Joining) -> None:
+        self._marks.update(orjson.loads(value))
+        low = self._marks.low
+        self._low = max(self._low, low)
+        closed = [key for key, held in self._open.items() if held.close_at <= self._low]
+        closed.sort(key=lambda key: (key[1], key))
+        for model, start in closed:
+            held = self._open.pop((model, start)).cells
+            # A label that was read before its prediction, say, waited for nothing in the end.
+            cells = {window: cell for window, cell in held.items() if cell}
+            if cells:
+                out.cells.append((model.encode(), encode_joined(model, start, self.source, cells)))
+        if closed or low // self._tick > self._sent // self._tick or self._marks.idle:
+            out.mark = encode_mark(
+                self.source, low, idle=self._marks.idle, quiet_for=self._marks.quiet_for
+            )
+            self._sent = low
+
+    def checkpoint(self) -> Checkpoint:
+        """Return what may be committed once everything emitted so far is durable."""
+        offset = min([self._position, *(held.first_offset for held in self._open.values())])
+        at = max(self._position, self._resume_at)
+        return Checkpoint(offset, NEVER, at, max(self._low, self._resume_high))
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+
+def _excess(before: list[Part], part: Part) -> list[tuple[Claim, int]]:
+    """Return what a part counts as of which there are too many; nothing where there are not."""
+    most = MOST_LABELS if part.kind == LABEL else MOST_PREDICTIONS
+    if len(before) < most or sum(each.kind == part.kind for each in before) < most:
+        return []
+    told = part.ts, part.body
+    if part.kind == LABEL:
+        return [(Claim("again", part.at, None, told), 1)]
+    return [(Claim("repeated", part.at, told, None), 1)]
+
+
+def _key(model: str, name: str) -> bytes:
+    return b"%b\0%b" % (model.encode(), name.encode())
+
+
+def _parts(value: bytes, offset: int, book: Book) -> Iterator[tuple[bytes, Part, Contract]]:
+    """Return the parts that a message holds, with the keys of their entries."""
+    source, sections = unpack(value)
+    place = crc32(source.encode())
+    for section in sections:
+        contract = book.of(section.model)
+        if not contract.joins:
+            continue  # it does no longer
+        kind = LABEL if section.type == "label" else PREDICTION
+        bodies = _labels(section) if kind == LABEL else _predictions(section)
+        columns = [
+            np.frombuffer(raw, dtype="<i8").tolist()
+            for raw in (section.ts, section.at, section.offset, section.index)
+        ]
+        for name, ts, at, stood, index, body in zip(section.ids, *columns, bodies, strict=True):
+            part = Part(kind, offset, ts, at, (place, stood, index), body)
+            yield _key(section.model, name), part, contract
+
+
+def _labels(section: Section) -> list[tuple[object, ...]]:
+    nothing = [None] * len(section.ids)
+    fields = section.fields
+    return list(zip(fields.get("label", nothing), fields.get("weight", nothing), strict=True))
+
+
+def _predictions(section: Section) -> list[tuple[object, ...]]:
+    nothing = [None] * len(section.ids)
+    fields = section.fields
+    named = {n.removeprefix("prediction."): v for n, v in fields.items() if "." in n}
+    shares: Sequence[object] = nothing
+    if named:
+        rows = zip(*named.values(), strict=True)
+        shares = [
+            tuple((n, v) for n, v in zip(named, row, strict=True) if v is not None) for row in rows
+        ]
+    segments = [
+        tuple(map(tuple, each)) if each else () for each in fields.get("segment", nothing)
+    ]
+    return list(
+        zip(
+            fields.get("prediction", nothing),
+            fields.get("score", nothing),
+            shares,
+            segments,
+            strict=True,
+        )
+    )

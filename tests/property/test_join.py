@@ -1,0 +1,220 @@
+"""join: the same sums however the ledger was read, and again after whatever went wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sklearn.metrics import accuracy_score, roc_auc_score
+
+from driftline.contract import Book, parse
+from driftline.events import InputSpec, Record, Source
+from driftline.ledger.cell import Cell
+from driftline.ledger.metrics import evaluate
+from driftline.ledger.store import Store
+from driftline.ledger.task import Task
+from driftline.pipeline.checkpoint import Checkpoint
+from driftline.pipeline.join import Join
+from driftline.pipeline.joined import decode_joined
+from driftline.pipeline.observe import Observe
+from driftline.pipeline.references import References
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from driftline.pipeline.join import Joining
+
+CONTRACT = parse(
+    "{model: m, slot: 10s, lateness: 20s,"
+    " quality: {metric: auc, at_least: 0.6, label_horizon: 10m, window: 1m}}",
+    "m.yaml",
+)
+BOOK = Book((CONTRACT,))
+TASK = Task.of(CONTRACT)
+START = 1_795_464_000
+PREDICTIONS, LABELS = Source("predictions", 0), Source("labels", 0)
+LEDGER = Source("ledger", 0)
+
+
+def events(seed: int, count: int = 400) -> dict[Source, list[Record]]:
+    """Predictions, and labels that are late, doubled, corrected, early, or nobody's."""
+    rng = random.Random(seed)
+    made: list[tuple[float, dict[str, Any]]] = []
+    told: list[tuple[float, dict[str, Any]]] = []
+    for number in range(count):
+        at = START + number * 0.5
+        score = round(rng.random(), 3)
+        name = f"p{number}"
+        body = {"model": "m", "prediction_id": name, "ts": at, "score": score}
+        made.append((at, body | {"prediction": "1" if score > 0.5 else "0"}))
+        if rng.random() < 0.05:
+            made.append((at + 3, body | {"prediction": "0"}))
+        if rng.random() < 0.8:
+            when = at + rng.choice([1.0, 30.0, 90.0, 900.0, -5.0])
+            label = int(rng.random() < score)
+            told.append((when, {"model": "m", "prediction_id": name, "ts": when, "label": label}))
+            if rng.random() < 0.2:
+                later = when + rng.choice([0.0, 20.0])
+                changed = {"label": rng.choice([0, 1]), "ts": later}
+                told.append((later, told[-1][1] | changed))
+    told.append((START + 60, {"model": "m", "prediction_id": "x", "ts": START + 60, "label": 1}))
+    return {
+        source: [
+            Record(offset, None, json.dumps(body).encode())
+            for offset, (_, body) in enumerate(sorted(rows, key=lambda row: row[0]))
+        ]
+        for source, rows in ((PREDICTIONS, made), (LABELS, told))
+    }
+
+
+def observed(read: dict[Source, list[Record]], seed: int, *, again: bool = False) -> list[bytes]:
+    """What observe writes to the ledger, the inputs interleaved and cut at random."""
+    rng = random.Random(seed)
+    observes = {
+        source: Observe(source, InputSpec(source.topic, kind), BOOK, References())
+        for source, kind in ((PREDICTIONS, "prediction"), (LABELS, "label"))
+    }
+    left = {source: list(records) for source, records in read.items()}
+    out: list[bytes] = []
+    while any(left.values()):
+        source = rng.choice([source for source, records in left.items() if records])
+        cut = rng.randint(1, 60)
+        batch, left[source] = left[source][:cut], left[source][cut:]
+        emission = observes[source].on_batch(batch)
+        values = [value for _, value in emission.ledger]
+        # An observe that died before it could commit sends the same once more.
+        out += values * (2 if again and rng.random() < 0.3 else 1)
+        out += [emission.mark] if emission.mark else []
+    for observe in observes.values():
+        emission = observe.finish()
+        out += [value for _, value in emission.ledger] + [emission.mark or b""]
+    return out
+
+
+def new(folder: Path, start: Checkpoint | None = None) -> Join:
+    return Join(LEDGER, [PREDICTIONS, LABELS], BOOK, Store(folder, 10**15), start)
+
+
+def records(messages: Sequence[bytes], first: int = 0) -> list[Record]:
+    return [Record(at, None, value) for at, value in enumerate(messages) if at >= first]
+
+
+def summed(joinings: Sequence[Joining]) -> dict[tuple[int, int], Any]:
+    """By slot of arrival and window; a slot that is sent again must be the same."""
+    found: dict[tuple[int, int], Any] = {}
+    for joining in joinings:
+        for _, value in joining.cells:
+            joined = decode_joined(json.loads(value), TASK)
+            for window, cell in joined.cells.items():
+                assert (joined.start, window) not in found
+                found[joined.start, window] = cell.to_values()
+    return found
+
+
+def whole(cells: dict[tuple[int, int], Any]) -> Cell:
+    out = Cell.empty(TASK)
+    for values in cells.values():
+        out.merge(Cell.from_values(TASK, values))
+    return out
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_and_the_cut_of_what_is_read_make_no_difference(
+    seed: int, tmp_path: Path
+) -> None:
+    read = events(seed)
+    found = []
+    for way in range(3):
+        join = new(tmp_path / str(way))
+        messages = records(observed(read, way, again=way == 2))
+        rng, joinings = random.Random(way), []
+        while messages:
+            cut = rng.randint(1, 30)
+            joinings.append(join.on_batch(messages[:cut]))
+            messages = messages[cut:]
+        found.append(summed(joinings))
+        join.close()
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) > 20
+
+
+def test_sums_are_those_of_a_plain_join(tmp_path: Path) -> None:
+    read = events(7, 1_500)
+    join = new(tmp_path)
+    cells = whole(summed([join.on_batch(records(observed(read, 1)))]))
+    made: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
+    bodies = [json.loads(record.value or b"") for record in read[PREDICTIONS]]
+    for body in sorted(bodies, key=lambda body: body["ts"], reverse=True):
+        made[body["prediction_id"]] = body
+    orphans = 0
+    for record in read[LABELS]:
+        body = json.loads(record.value or b"")
+        if body["prediction_id"] not in made:
+            orphans += 1
+        elif body["ts"] <= made[body["prediction_id"]]["ts"] + 600:
+            held = labels.get(body["prediction_id"])
+            if held is None or (held["ts"], held["label"]) <= (body["ts"], body["label"]):
+                labels[body["prediction_id"]] = body
+    pairs = [(made[name], body["label"]) for name, body in sorted(labels.items())]
+    truth = [label for _, label in pairs]
+    values = evaluate(cells.card, ["accuracy", "auc"])
+    assert cells.card.rows == len(pairs)
+    assert values["accuracy"] == pytest.approx(
+        accuracy_score(truth, [int(body["prediction"]) for body, _ in pairs]), abs=1e-12
+    )
+    assert values["auc"] == pytest.approx(
+        roc_auc_score(truth, [body["score"] for body, _ in pairs]), abs=1e-6
+    )
+    assert cells.counts["predicted"] == len(made)
+    assert cells.counts["labelled"] == len(pairs)
+    assert cells.counts["waiting"] == orphans == 1
+    accounted = sum(cells.counts.get(n, 0) for n in ("labelled", "again", "too late", "waiting"))
+    corrected = len(read[LABELS]) - accounted
+    assert corrected >= 0
+    assert cells.counts["repeated"] + len(made) == len(read[PREDICTIONS])
+
+
+@pytest.mark.parametrize("loss", ["nothing", "the last writes", "the whole store"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_restart_goes_on_as_if_nothing_had_been(loss: str, seed: int, tmp_path: Path) -> None:
+    messages = observed(events(seed), seed)
+    undisturbed = new(tmp_path / "undisturbed")
+    wanted = summed([undisturbed.on_batch(records(messages))])
+    rng = random.Random(seed)
+    folder, before = tmp_path / "store", tmp_path / "before"
+    join, joinings, at = new(folder), [], 0
+    old = new(before)
+    start = Checkpoint(0)
+    while at < len(messages):
+        end = min(len(messages), at + rng.randint(1, 40))
+        joinings.append(join.on_batch(records(messages[:end], at)))
+        if rng.random() < 0.5:
+            start = join.checkpoint()
+        at = end
+        if rng.random() < 0.3:
+            # Killed: what was done since the last commit is read again.
+            join.close()
+            if loss == "the whole store":
+                folder = tmp_path / f"new{at}"
+            elif loss == "the last writes":
+                folder, before = before, tmp_path / f"before{at}"
+                old.close()
+                old = new(before)
+            join = new(folder, start)
+            if join.stored < start.offset:
+                join.rebuild(records(messages[: start.offset], join.stored))
+            at = start.offset
+            # Sent twice, a slot is merged once; what differs must not.
+            joinings.append(join.on_batch([]))
+    found: dict[tuple[int, int], Any] = {}
+    for joining in joinings:
+        for _, value in joining.cells:
+            joined = decode_joined(json.loads(value), TASK)
+            for window, cell in joined.cells.items():
+                values = cell.to_values()
+                assert found.setdefault((joined.start, window), values) == values
+    assert found == wanted
