@@ -35,7 +35,7 @@ def data_of(report: Path) -> dict[str, Any]:
         r'<script type="application/json" id="data">(.*?)</script>', report.read_text(), re.S
     )
     assert found is not None
-    (model,) = json.loads(found[1])
+    (model,) = json.loads(found[1])["models"]
     return model
 
 

@@ -15,6 +15,8 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+STEPS = 60
+"""Steps in which labels arrive during one quality window: what comes in one is judged at once."""
 
 
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -235,6 +237,12 @@ class Contract(Block, frozen=True, kw_only=True):
     def joins(self) -> bool:
         """Whether anything in it needs predictions joined with what comes later."""
         return self.quality is not None
+
+    @property
+    def step(self) -> int:
+        """Span of arrival time in which joined rows are summed up, microseconds: whole slots."""
+        window = self.slot if self.quality is None else self.quality.window
+        return max(1, window // (STEPS * self.slot)) * self.slot
 
     def __post_init__(self) -> None:
         """Fit the defaults that depend on the slot."""

@@ -48,8 +48,8 @@ def run_of_data(contract: Contract) -> float:
 
 
 def run_of_quality(contract: Contract) -> float:
-    """Return the mean run length of the alarm on promised quality, in slots."""
-    return budget_slots(contract) / QUALITY
+    """Return the mean run length of the alarm on promised quality, in its steps."""
+    return budget_slots(contract) * contract.slot / contract.step / QUALITY
 
 
 def notice_gain(contract: Contract) -> float:

@@ -10,7 +10,7 @@ __all__ = ["asyncapi"]
 
 _ENVELOPE = "One event, or a JSON array of events, at most 1 MiB each; UTF-8."
 _TOPICS: dict[str, tuple[str, str, str]] = {
-    # channel: (action of driftline, shape, what it is)
+    # channel: (action of driftline, shapes by space, what it is)
     "predictions": ("receive", "prediction", f"What models predicted. {_ENVELOPE}"),
     "features": ("receive", "features", f"Feature values by themselves. {_ENVELOPE}"),
     "labels": ("receive", "label", f"What turned out to be true. {_ENVELOPE}"),
@@ -19,7 +19,11 @@ _TOPICS: dict[str, tuple[str, str, str]] = {
     "lifecycle": ("receive", "lifecycle", f"What happened to models themselves. {_ENVELOPE}"),
     "alerts": ("send", "alert", "Changes of incidents, keyed and compacted by incident."),
     "feedback": ("send", "feedback", "What the systems around a model are asked to do."),
-    "windows": ("send", "window", "Statistics by window, keyed by window."),
+    "windows": (
+        "send",
+        "window quality-window",
+        "Statistics by window, and how good its predictions were; keyed by window.",
+    ),
     "deadletter": (
         "send",
         "deadletter-headers",
@@ -38,7 +42,8 @@ def asyncapi(version: str) -> dict[str, Any]:
         Of driftline.
     """
     names, schemas = components()
-    messages = {shape: _message(shape, names[shape]) for _, shape, _ in _TOPICS.values()}
+    told = {shape for _, shapes, _ in _TOPICS.values() for shape in shapes.split()}
+    messages = {shape: _message(shape, names[shape]) for shape in names if shape in told}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -60,17 +65,21 @@ def asyncapi(version: str) -> dict[str, Any]:
                         "default": "driftline.",
                     }
                 },
-                "messages": {shape: {"$ref": f"#/components/messages/{shape}"}},
+                "messages": {
+                    shape: {"$ref": f"#/components/messages/{shape}"} for shape in shapes.split()
+                },
             }
-            for topic, (_, shape, text) in _TOPICS.items()
+            for topic, (_, shapes, text) in _TOPICS.items()
         },
         "operations": {
             f"{action}-{topic}": {
                 "action": action,
                 "channel": {"$ref": f"#/channels/{topic}"},
-                "messages": [{"$ref": f"#/channels/{topic}/messages/{shape}"}],
+                "messages": [
+                    {"$ref": f"#/channels/{topic}/messages/{shape}"} for shape in shapes.split()
+                ],
             }
-            for topic, (action, shape, _) in _TOPICS.items()
+            for topic, (action, shapes, _) in _TOPICS.items()
         },
         "components": {"messages": messages, "schemas": schemas},
     }
@@ -84,7 +93,7 @@ def _message(shape: str, schema: str) -> dict[str, Any]:
     if shape in {"alert", "feedback"}:
         message["contentType"] = _CLOUD_EVENTS
         return {**message, "payload": where}
-    if shape == "window":
+    if shape in {"window", "quality-window"}:
         return {**message, "payload": where}
     many = {"type": "array", "items": where}
     return {**message, "payload": {"anyOf": [where, many]}}

@@ -19,6 +19,7 @@ __all__ = [
     "DeadLetterHeaders",
     "Feedback",
     "FeedbackData",
+    "QualityWindow",
     "Window",
 ]
 
@@ -113,6 +114,67 @@ class Window(msgspec.Struct, kw_only=True):
     unknown_fields: int
     extra: Annotated[dict[str, int], Meta(description="Columns the reference does not know.")]
     features: Annotated[dict[str, WindowColumn], Meta(description="By column.")]
+
+
+class EstimatedMetric(msgspec.Struct, kw_only=True):
+    """What a metric is expected to be, before the labels are there."""
+
+    value: float
+    sd: Annotated[float, Meta(description="Standard deviation of what labels will show about it.")]
+
+
+class QualityWindow(msgspec.Struct, kw_only=True):
+    """How good the predictions of one window are, as far as their labels have come.
+
+    Told again whenever more is known; the latest `as_of` holds.
+    """
+
+    id: str
+    kind: Literal["quality"]
+    model: str
+    segment: dict[str, str]
+    start: Annotated[Instant, Meta(description="Of the predictions' event time.")]
+    end: Instant
+    as_of: Annotated[Instant, Meta(description="Labels that came up to then are in it.")]
+    final: Annotated[bool, Meta(description="Whether no label can come any more.")]
+    metric: Annotated[str, Meta(description="What the contract promises.")]
+    at_least: float | None
+    at_most: float | None
+    no_alarm: Annotated[
+        str | None, Meta(description="Why a broken promise would wake nobody; null if it would.")
+    ]
+    counts: Annotated[
+        dict[str, int],
+        Meta(
+            description="predicted, labelled, again (labels that said what was known), repeated "
+            "(ids predicted twice), waiting (labels without prediction), too late, and rows that "
+            "make no sense, by reason."
+        ),
+    ]
+    labelled: Annotated[int, Meta(description="Rows that the realised metrics stand on.")]
+    realised: Annotated[
+        dict[str, float | None], Meta(description="Metrics by name; null is what is not defined.")
+    ]
+    interval: Annotated[
+        dict[str, list[float]],
+        Meta(description="Where a metric lies, 95 %, however often one looks."),
+    ]
+    estimated: Annotated[
+        dict[str, EstimatedMetric],
+        Meta(description="From scores alone, of all predictions; concept drift is not in it."),
+    ]
+    concept: Annotated[
+        str | None, Meta(description="What of the promised metric moved inputs do not explain.")
+    ]
+    maturity: Annotated[float, Meta(description="Part of its labels that has come, expected.")]
+    mature: bool
+    never_labelled: Annotated[
+        float | None, Meta(description="Share of predictions that get no label, where it is known.")
+    ]
+    label_delay_s: Annotated[float | None, Meta(description="Median.")]
+    early_labels: Annotated[
+        str | None, Meta(description="Why labels that came early are no fair sample.")
+    ]
 
 
 class ReferenceNote(msgspec.Struct, kw_only=True):
@@ -252,6 +314,7 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "alert": Alert,
     "feedback": Feedback,
     "window": Window,
+    "quality-window": QualityWindow,
     "deadletter-headers": DeadLetterHeaders,
 }
 """The type of each message that others read, by name."""

@@ -57,6 +57,8 @@ class Cell:
 
     def __bool__(self) -> bool:
         """Return whether it differs from the sums of nothing."""
+        if self.counts:
+            return True
         nothing = Cell(type(self.card).empty())
         return self.to_values() != nothing.to_values()
 

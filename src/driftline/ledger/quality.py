@@ -52,7 +52,7 @@ class Quality:
     Parameters
     ----------
     arl
-        Mean slots to a false alarm.
+        Mean steps (`Contract.step`) to a false alarm.
 
     Notes
     -----
@@ -200,6 +200,9 @@ class Quality:
             "end": format_ts(end),
             "as_of": format_ts(now),
             "final": final,
+            "metric": self._plan.metric,
+            "at_least": self._plan.at_least,
+            "at_most": self._plan.at_most,
             "no_alarm": self._no_alarm,
             "counts": dict(sorted(cell.counts.items())),
             **tell(cell, self._plan, self._learnt),

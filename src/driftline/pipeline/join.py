@@ -180,7 +180,8 @@ class Join:
         told = claim.prediction or claim.label
         assert told is not None
         window = told[0] // contract.quality.window * contract.quality.window
-        at = claim.at
+        # In the last slot of its step, with which the step is closed.
+        at = claim.at // contract.step * contract.step + contract.step - contract.slot
         close_at = at + contract.slot + contract.lateness
         closed_to = max(self._low, self._resume_high)
         if close_at <= closed_to:

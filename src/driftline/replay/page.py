@@ -10,12 +10,15 @@ import orjson
 
 from driftline.events.time import format_ts, read_ts
 from driftline.replay.foretold import span
+from driftline.replay.quality import chart, section
 from driftline.replay.summary import told_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.resources.abc import Traversable
 
     from driftline.replay.history import Drawn, History
+    from driftline.replay.quality import ModelQuality
     from driftline.replay.summary import Drilled, Found, Summary
 
 __all__ = ["Model", "page", "read_asset", "to_script"]
@@ -51,7 +54,13 @@ class Model:
     close: dict[str, list[dict[str, Any]]]
 
 
-def page(summary: Summary, models: list[Model], left_out: int, assets: Traversable) -> str:
+def page(
+    summary: Summary,
+    models: list[Model],
+    left_out: int,
+    assets: Traversable,
+    quality: Sequence[ModelQuality] = (),
+) -> str:
     """Write the whole page.
 
     Parameters
@@ -60,18 +69,21 @@ def page(summary: Summary, models: list[Model], left_out: int, assets: Traversab
         Models that are not drawn.
     assets
         Folder with the styles and scripts to put into the page.
+    quality
+        Of the models whose quality was told.
     """
     drawn = {model.history.reference.model for model in models}
     others = [found for found in summary.found if found.model not in drawn]
     body = [_head(summary)]
     if others:
         body += ["<section><h2>Without a reference</h2>", _incidents(others), "</section>"]
+    body += [section(place, each) for place, each in enumerate(quality)]
     body += [_model(place, model) for place, model in enumerate(models)]
     if summary.drills:
         body += ["<section><h2>Drills</h2>", _drills(summary.drills), "</section>"]
     if left_out:
         body.append(f"<p>{left_out:,} more models are in windows.jsonl.</p>")
-    data = [
+    drawn_models = [
         {
             "times": m.drawn.times,
             "ends": [m.drawn.first, m.drawn.last],
@@ -81,6 +93,7 @@ def page(summary: Summary, models: list[Model], left_out: int, assets: Traversab
         }
         for m in models
     ]
+    data = {"models": drawn_models, "quality": [chart(each) for each in quality]}
     style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
     script = "\n".join(read_asset(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
     return (

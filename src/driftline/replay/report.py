@@ -9,6 +9,7 @@ from driftline.events.time import read_ts
 from driftline.replay.closeup import closeups
 from driftline.replay.history import MAX_COLUMNS, View, draw, survey
 from driftline.replay.page import Model, page
+from driftline.replay.quality import read_quality
 from driftline.stats.segments import in_words
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def write_report(out: Path, summary: Summary, references: Mapping[str, Reference
     order = sorted(histories, key=lambda name: (-len(found[name]), -histories[name].rows, name))
     models = [_model(windows, histories[name], found[name]) for name in order[:MAX_MODELS]]
     assets = resources.files("driftline.replay") / "assets"
-    text = page(summary, models, len(order) - len(models), assets)
+    quality = read_quality(windows)[:MAX_MODELS]
+    text = page(summary, models, len(order) - len(models), assets, quality)
     (out / "report.html").write_text(text, encoding="utf-8")
 
 

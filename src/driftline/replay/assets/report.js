@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const models = JSON.parse(document.getElementById("data").textContent);
+  const { models, quality } = JSON.parse(document.getElementById("data").textContent);
   const color = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
@@ -202,6 +202,15 @@
     return made;
   }
 
+  function drawQuality(host, { times, ends }, c, sync) {
+    return [plot(host, times, c.name, [
+      { label: "realised", values: c.realised, stroke: color("line"), width: 2 },
+      { label: "estimated", values: c.estimated, stroke: color("l2") },
+      { label: "promised", values: flat(times, c.promised), stroke: color("dash"), dash: [5, 4],
+        width: 1 },
+    ], { sync, marks: [], ends })];
+  }
+
   function timeline(host, t) {
     const W = 1200, ROW = 24, LEFT = 260, H = t.incidents.length * ROW + 26;
     const ns = "http://www.w3.org/2000/svg";
@@ -280,6 +289,15 @@
       host.append(row);
       seen.observe(row);
     }
+  }
+
+  for (const host of document.querySelectorAll(".quality")) {
+    const over = quality[+host.dataset.place];
+    const row = document.createElement("div");
+    row.className = "feature";
+    row.source = { over, chart: over, sync: "quality" + host.dataset.place, how: drawQuality };
+    host.append(row);
+    seen.observe(row);
   }
 
   function clear(row) {
