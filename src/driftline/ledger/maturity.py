@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from driftline.contract import DAY, HOUR, MINUTE, SECOND
-from driftline.detect.wording import percent
 from driftline.ledger.classes import class_order
 from driftline.ledger.counts import Counts
 from driftline.ledger.delays import BINS, EDGES, PER_DOUBLING, delay_codes
@@ -170,22 +168,6 @@ class EarlyBias:
     early_bounds: tuple[float, float]
     late_bounds: tuple[float, float]
 
-    @property
-    def text(self) -> str:
-        """The warning, in one line."""
-        of = ("labels that come", "are") if self.by == "label" else ("predictions labelled", "were")
-        rest = "later ones" if self.by == "label" else "all others"
-        early, late = (
-            f"{percent(share)} ({percent(low)} to {percent(high)})"
-            for share, (low, high) in (
-                (self.early, self.early_bounds),
-                (self.late, self.late_bounds),
-            )
-        )
-        return (
-            f"of {of[0]} within {_about(self.age)} {early} {of[1]} {self.name!r}, of {rest} {late}"
-        )
-
 
 def early_bias(
     delays: Delays, by: Literal["label", "predicted"], *, alpha: float = 0.05
@@ -232,14 +214,6 @@ def early_bias(
         early_bounds=(float(low[0, which, cut]), float(high[0, which, cut])),
         late_bounds=(float(low[1, which, cut]), float(high[1, which, cut])),
     )
-
-
-def _about(age: int) -> str:
-    size, unit = next(
-        (each for each in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")) if age >= each[0]),
-        (SECOND, "s"),
-    )
-    return f"{age / size:.2g} {unit}"
 
 
 def _binned(counts: Counts | None) -> Integers:
