@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from driftline.ledger.binned import binned, binned_sums
 from driftline.ledger.counts import NO_COUNTS, Counts
 from driftline.ledger.residuals import LARGEST
 from driftline.ledger.scorecard import WEIGHT_STEPS, weight_steps
@@ -24,12 +25,6 @@ __all__ = ["ErrorProfile", "ProfileTable"]
 _SHIFT = 42
 """Bits of a float64 that a code leaves out."""
 _MIDDLE = 1 << (_SHIFT - 1)
-_ZERO = 1 << 22
-"""Added to codes below an exponent, so that none is below 0; `Counts` rounds both alike."""
-_BELOW = 32
-_LEAST_EXPONENT = 2048
-_MANTISSA_BITS = 16
-"""Of an error's power, which is so rounded by at most a hundred-thousandth of itself."""
 
 
 class ProfileTable(NamedTuple):
@@ -61,8 +56,7 @@ class ErrorProfile:
     weights
         Weight in thousandths by prediction.
     powers
-        Weighted sums of |error|, error² and error⁴ by prediction, the first 16 bits of each summed
-        for each exponent by itself.
+        Weighted sums of |error|, error² and error⁴ by prediction: see `driftline.ledger.binned`.
     """
 
     rows: int = 0
@@ -84,7 +78,7 @@ class ErrorProfile:
         weight = weight_steps(pairs.weight) * pairs.sign
         error = np.abs(np.clip(pairs.predicted, -LARGEST, LARGEST) - pairs.label)
         error = np.minimum(error, LARGEST)
-        first, second, fourth = (_power(codes, error**p, weight) for p in (1, 2, 4))
+        first, second, fourth = (binned(codes, error**p, weight) for p in (1, 2, 4))
         rows = int(pairs.sign.sum(dtype=np.int64))
         return cls(rows, Counts.of(codes, weight), (first, second, fourth))
 
@@ -111,7 +105,7 @@ class ErrorProfile:
         there = weights.weights > 0
         codes = weights.codes[there]
         unit = weights.total / self.rows if weights.total > 0 < self.rows else float(WEIGHT_STEPS)
-        sums = [_sums(each, codes) / unit for each in powers]
+        sums = [binned_sums(each, codes) / unit for each in powers]
         return ProfileTable(_values(codes), weights.weights[there] / unit, *sums)
 
     def to_values(self) -> dict[str, Any]:
@@ -140,20 +134,3 @@ def _codes(values: Floats) -> Integers:
 def _values(codes: Integers) -> Floats:
     middle = ((np.abs(codes) << _SHIFT) + _MIDDLE).view(np.float64)
     return np.where(codes == 0, 0.0, np.sign(codes) * middle)
-
-
-def _power(codes: Integers, values: Floats, weight: Integers) -> Counts:
-    mantissa, exponent = np.frexp(values)
-    whole = np.rint(np.ldexp(mantissa, _MANTISSA_BITS)).astype(np.int64)
-    key = (exponent.astype(np.int64) + _LEAST_EXPONENT) << _BELOW
-    return Counts.of(key | (codes + _ZERO), whole * weight)
-
-
-def _sums(power: Counts, codes: Integers) -> Floats:
-    """Return the sums of a power at each of some codes; shape of `codes`, ascending."""
-    of = (power.codes & ((1 << _BELOW) - 1)) - _ZERO
-    exponent = (power.codes >> _BELOW) - _LEAST_EXPONENT - _MANTISSA_BITS
-    at = np.minimum(np.searchsorted(codes, of), max(codes.size - 1, 0))
-    values = np.ldexp(power.weights.astype(np.float64), exponent)
-    known = codes[at] == of if codes.size else np.zeros(of.size, dtype=np.bool_)
-    return np.bincount(at[known], weights=values[known], minlength=codes.size)
