@@ -98,6 +98,14 @@ def test_shares_predict_the_likeliest_class() -> None:
     )
 
 
+def test_two_spellings_of_a_class_are_one_share() -> None:
+    shares = {"1": [0.75, None], "1.0": [None, 0.625]}
+    read = read_rows(CLASSES, ["1", "1.0"], [1, 1], shares=shares)
+    assert {name: share.tolist() for name, share in read.pairs.shares.items()} == {
+        "1": [0.75, 0.625]
+    }
+
+
 def test_rows_that_make_no_sense_are_told() -> None:
     read = read_rows(
         NUMBERS,
