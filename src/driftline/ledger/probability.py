@@ -2,8 +2,8 @@
 
 All are sums over the different probabilities of a scorecard, at most some ten thousand, whatever
 the number of pairs. Probabilities are rounded to 2**-20 there (to 2**-14 in a table with more than
-2**16 different ones). Of 200 thousand pairs in such coarse tables AUC, log loss and Brier score were
-1e-7 from those of the probabilities as given, average precision 2e-5.
+2**16 different ones). In such a coarse table of 200 thousand pairs AUC, log loss and Brier score
+were 1e-7 from those of the probabilities as given, average precision 2e-5.
 """
 
 from __future__ import annotations
