@@ -109,8 +109,9 @@ class Promised:
         self._many = False
         self._gains = self._statistic()
         self._bets = Bets(ladder(self._gains.slow, self._gains.least), arl)
-        self._kind = Residuals if metric in _REGRESSION else Scorecard
-        self._held = self._kind.empty()
+        regression = metric in _REGRESSION
+        self._kind: type[Residuals] | type[Scorecard] = Residuals if regression else Scorecard
+        self._held: Residuals | Scorecard = self._kind.empty()
         self._held_since: int | None = None
         self._rows = self._weight = 0
         self.open = False
@@ -125,7 +126,7 @@ class Promised:
         start
             Start of the slot of arrival, microseconds.
         """
-        if not isinstance(came, self._kind):
+        if type(came) is not self._kind:
             msg = f"{self._metric}: expected {self._kind.__name__}, got {type(came).__name__}"
             raise TypeError(msg)
         since = start if self._held_since is None else self._held_since
