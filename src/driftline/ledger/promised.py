@@ -110,7 +110,7 @@ class Promised:
         self._gains = self._statistic()
         self._bets = Bets(ladder(self._gains.slow, self._gains.least), arl)
         regression = metric in _REGRESSION
-        self._kind: type[Residuals] | type[Scorecard] = Residuals if regression else Scorecard
+        self._kind: type[Residuals | Scorecard] = Residuals if regression else Scorecard
         self._held: Residuals | Scorecard = self._kind.empty()
         self._held_since: int | None = None
         self._rows = self._weight = 0
