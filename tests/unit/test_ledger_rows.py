@@ -45,11 +45,11 @@ def test_classes_with_scores() -> None:
     )
     assert read.pairs.predicted == ["yes", "no", "no"]
     assert scores(read) == [0.9, None, None]
-    assert read.unscored == 1
+    assert read.unscored.tolist() == [2]
     assert read.pairs.weight.tolist() == [2, 1, 1]
     assert read.pairs.sign.tolist() == [1, 1, 1]
     back = read_rows(CLASSES, ["no"], ["no"], score=[7.5], sign=np.array([-1], dtype=np.int8))
-    assert (back.unscored, back.pairs.sign.tolist()) == (-1, [-1])
+    assert (back.unscored.tolist(), back.pairs.sign.tolist()) == ([0], [-1])
 
 
 def test_probabilities_are_cut_at_the_threshold() -> None:
@@ -57,7 +57,7 @@ def test_probabilities_are_cut_at_the_threshold() -> None:
     assert read.pairs.predicted == ["1", "0", "1"]
     assert read.pairs.label == ["1", "0", "0"]
     assert scores(read) == [0.6, 0.59, 0.7]
-    assert read.unscored == 0
+    assert not read.unscored.size
 
 
 def test_probabilities_of_a_class_with_a_name() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,16 +14,18 @@ from driftline.ledger.rows import read_rows
 from driftline.ledger.scorecard import Scorecard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from driftline.ledger.entry import Claim
-    from driftline.ledger.pairs import Pairs
+    from driftline.ledger.pairs import Integers
     from driftline.ledger.rows import Read
     from driftline.ledger.task import Task
 
 __all__ = ["Card", "Cell", "sum_claims"]
 
+Key = TypeVar("Key")
 Card = Scorecard | Residuals
+UNSCORED = "score: expected a probability from 0 to 1"
 MOST_REASONS = 20
 """Kinds of rows that make no pair, told apart in one cell; further ones are counted as one."""
 
@@ -99,63 +101,91 @@ class Cell:
         )
 
 
-def sum_claims(task: Task, claims: Iterable[tuple[Claim, int]]) -> Cell:
-    """Sum claims of one model, slot and window, each with how often it is counted."""
-    cell = Cell.empty(task)
-    made: list[tuple[Claim, int]] = []
-    paired: list[tuple[Claim, int]] = []
+def sum_claims(task: Task, groups: Mapping[Key, Sequence[tuple[Claim, int]]]) -> dict[Key, Cell]:
+    """Sum claims group by group, each claim as often as it is counted.
+
+    Groups are read together and summed apart: there may be many of a few rows.
+    """
+    cells = {key: Cell.empty(task) for key in groups}
+    owners = list(cells.values())
+    made, paired = _Rows(), _Rows()
     rows = {"predicted": made, "first": paired, "paired": paired}
-    for claim, times in claims:
-        if claim.what in rows:
-            rows[claim.what].append((claim, times))
-        else:
-            cell.count(claim.what, times)
-    if made:
-        _add_made(cell, task, made)
-    if paired:
-        _add_paired(cell, task, paired)
-    return cell
+    for number, claims in enumerate(groups.values()):
+        for claim, times in claims:
+            if claim.what in rows:
+                rows[claim.what].add(number, claim, times)
+            else:
+                owners[number].count(claim.what, times)
+    if made.claims:
+        _add_made(owners, task, made)
+    if paired.claims:
+        _add_paired(owners, task, paired)
+    return cells
 
 
-def _add_made(cell: Cell, task: Task, made: list[tuple[Claim, int]]) -> None:
+@dataclass(slots=True)
+class _Rows:
+    """Claims that are to be read, and which group each is of."""
+
+    groups: list[int] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+
+    def add(self, group: int, claim: Claim, times: int) -> None:
+        self.groups.append(group)
+        self.claims.append(claim)
+        self.times.append(times)
+
+
+def _add_made(cells: list[Cell], task: Task, made: _Rows) -> None:
     """Sum predictions; any label will do to have them read as pairs are."""
-    read = _read(task, made, label=0.0 if task.regression else "1")
-    cell.count("predicted", sum(times for _, times in made))
-    if not task.regression:
-        cell.exposure.merge(Exposure.of_pairs(read.pairs))
+    for group, times in zip(made.groups, made.times, strict=True):
+        cells[group].count("predicted", times)
+    if task.regression:
+        return
+    read = _read(task, made, label="1")
+    for group, rows in _split(made, read.rows):
+        cells[group].exposure = Exposure.of_pairs(read.pairs.take(rows))
 
 
-def _add_paired(cell: Cell, task: Task, paired: list[tuple[Claim, int]]) -> None:
+def _add_paired(cells: list[Cell], task: Task, paired: _Rows) -> None:
     read = _read(task, paired)
-    cell.card.merge(_card(task, read.pairs))  # type: ignore[arg-type]
-    for reason, refused in read.refused.items():
-        known = reason in cell.counts or len(cell.counts) < MOST_REASONS
-        cell.count(reason if known else "…", sum(paired[row][1] for row in refused.tolist()))
-    if read.unscored:
-        cell.count("score: expected a probability from 0 to 1", read.unscored)
-    first = np.array([claim.what == "first" for claim, _ in paired], dtype=np.bool_)[read.rows]
-    pairs = read.pairs.take(np.flatnonzero(first))
-    cell.count("labelled", int(pairs.sign.sum(dtype=np.int64)))
-    took = [claim.label[0] - claim.prediction[0] for claim, _ in paired]  # type: ignore[index]
-    classes = [["all"] * len(pairs)] * 2 if task.regression else [pairs.predicted, pairs.label]
-    delay = np.array(took, dtype=np.int64)[read.rows][first]
-    cell.delays.merge(Delays.of(*classes, delay, pairs.sign))  # type: ignore[arg-type]
+    for reason, refused in {**read.refused, UNSCORED: read.unscored}.items():
+        for row in refused.tolist():
+            counts = cells[paired.groups[row]].counts
+            known = reason in counts or len(counts) < MOST_REASONS
+            cells[paired.groups[row]].count(reason if known else "…", paired.times[row])
+    told = [(c.label, c.prediction, c.what == "first") for c in paired.claims]
+    took = np.array([b[0] - a[0] for b, a, _ in told if a and b], dtype=np.int64)[read.rows]
+    first = np.array([is_first for _, _, is_first in told], dtype=np.bool_)[read.rows]
+    for group, rows in _split(paired, read.rows):
+        cell, pairs = cells[group], read.pairs.take(rows)
+        cell.card = Residuals.of(pairs) if task.regression else Scorecard.of(pairs)
+        own = rows[first[rows]]
+        if own.size < rows.size:
+            pairs = read.pairs.take(own)
+        cell.count("labelled", int(pairs.sign.sum(dtype=np.int64)))
+        classes = [["all"] * own.size] * 2 if task.regression else [pairs.predicted, pairs.label]
+        cell.delays = Delays.of(*classes, took[own], pairs.sign)  # type: ignore[arg-type]
 
 
-def _card(task: Task, pairs: Pairs) -> Card:
-    return Residuals.of(pairs) if task.regression else Scorecard.of(pairs)
+def _split(rows: _Rows, read: Integers) -> Iterator[tuple[int, Integers]]:
+    """Yield each group with its places among the rows that were read."""
+    groups = np.array(rows.groups, dtype=np.int64)[read]
+    order = np.argsort(groups, kind="stable")
+    found, starts = np.unique(groups[order], return_index=True)
+    for group, places in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+        yield group, places
 
 
-def _read(
-    task: Task, claims: Sequence[tuple[Claim, int]], label: float | str | None = None
-) -> Read:
-    """Read claims as rows; each counts as often as it says (once or, taken back, minus once)."""
-    bodies = [c.prediction[1] for c, _ in claims if c.prediction is not None]
+def _read(task: Task, rows: _Rows, label: str | None = None) -> Read:
+    """Read claims; with a `label` as if it were that of all of them."""
+    bodies = [claim.prediction[1] for claim in rows.claims if claim.prediction is not None]
     labels: list[Any] = [label] * len(bodies)
     weights: list[Any] | None = None
     if label is None:
-        labels = [c.label[1][0] for c, _ in claims if c.label is not None]
-        weights = [c.label[1][1] for c, _ in claims if c.label is not None]
+        told = [claim.label[1] for claim in rows.claims if claim.label is not None]
+        labels, weights = [each[0] for each in told], [each[1] for each in told]
     names = sorted({name for body in bodies if body[2] for name, _ in body[2]})
     shares = {
         name: [dict(body[2]).get(name) if body[2] else None for body in bodies] for name in names
@@ -167,5 +197,5 @@ def _read(
         score=[body[1] for body in bodies],
         shares=shares,
         weight=weights,
-        sign=np.array([times for _, times in claims], dtype=np.int8),
+        sign=np.array(rows.times, dtype=np.int8),
     )

@@ -141,7 +141,4 @@ def _by_class(names: Sequence[str], codes: Integers, count: Integers) -> dict[st
     groups: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         groups.setdefault(name, []).append(row)
-    return {
-        name: Counts.of(codes[rows], count[rows])
-        for name, rows in groups.items()
-    }
+    return {name: Counts.of(codes[rows], count[rows]) for name, rows in groups.items()}

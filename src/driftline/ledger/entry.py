@@ -22,9 +22,7 @@ MOST_LABELS = 8
 MOST_PREDICTIONS = 4
 """The same id predicted again; further ones are counted and change nothing."""
 
-What = Literal[
-    "predicted", "first", "paired", "again", "repeated", "waiting", "too late"
-]
+What = Literal["predicted", "first", "paired", "again", "repeated", "waiting", "too late"]
 
 
 class Part(NamedTuple):

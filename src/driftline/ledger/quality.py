@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -37,6 +38,8 @@ CALM_ROWS = 5_000
 LEAST_CALM_ROWS = 500
 MOST_WINDOWS = 1_000
 """Windows that may wait for labels; the oldest is told for the last time beyond that."""
+PAST_WINDOWS = 400
+"""Windows that are over of which rows and promised metric are remembered, to date a change."""
 LEAST_WINDOW_ROWS = 20
 """Labelled rows below which a window does not say where a change began."""
 _DONE = 2**62
@@ -45,9 +48,9 @@ _DONE = 2**62
 class Quality:
     """Follows the windows of one model, and rings when the promised metric is broken.
 
-    Call order: `step` for each closed slot in ascending order, with what was joined in it, then
-    `tell` to publish what is due. A window is told when the time of a slot first passes a multiple
-    of the window's length and it has changed since; the last time when its labels can come no more.
+    Call order: `tell` what is due at a slot's start, then `step` with what was joined in it, for
+    each slot in ascending order. A window is told when time first passes a multiple of the window's
+    length and it has changed since; the last time when its labels can come no more.
 
     Parameters
     ----------
@@ -70,8 +73,9 @@ class Quality:
         self._windows: dict[int, Cell] = {}
         self._changed: set[int] = set()
         self._over: set[int] = set()
+        self._past: deque[tuple[int, int, float]] = deque(maxlen=PAST_WINDOWS)
         self._calm = Cell.empty(self._task)
-        self._calm_until: int | None = None
+        self._taken: set[int] = set()
         self._learnt: Calm | None = None
         self._due = _DONE
 
@@ -113,19 +117,29 @@ class Quality:
     def _next(self, at: int) -> int:
         return (at // self._plan.window + 1) * self._plan.window
 
-    def tell(self, until: int) -> list[tuple[bytes, bytes]]:
+    def tell(self, until: int, *, passed: bool) -> list[tuple[bytes, bytes]]:
         """Return messages for the `windows` topic: what is due by a time (microseconds).
 
         Slots before it have been closed. Nothing is told twice that has not changed.
+
+        Parameters
+        ----------
+        passed
+            Whether the model's own events have come so far. Where only the clock has (or the end of
+            what is replayed was reached), labels may well be on their way: no window is over then.
         """
         out: list[tuple[bytes, bytes]] = []
-        while self._due <= until:
-            now = self._due
+        while (now := min(self._due, self._first_end if passed else _DONE)) <= until:
             out += self._tell(now)
-            ends = [self._end(window) for window in self._windows]
-            # With nothing new, there is nothing to tell before a window's labels are over.
-            self._due = self._next(max(now, min(ends) - 1)) if ends else _DONE
+            self._due = _DONE
         return out
+
+    @property
+    def _first_end(self) -> int:
+        """When the first window is over: a multiple of the windows' length, microseconds."""
+        if not self._windows:
+            return _DONE
+        return -(-self._end(min(self._windows)) // self._plan.window) * self._plan.window
 
     def _end(self, window: int) -> int:
         return window + self._plan.window + self._plan.label_horizon
@@ -139,8 +153,10 @@ class Quality:
             self._message(window, now, maturity, delays, final=window in over)
             for window in sorted(self._changed | over)
         ]
-        for window in over:
+        for window in sorted(over):
+            self._past.extend(self._measured(window))
             del self._windows[window]
+        self._taken -= over
         self._over = {w for w in self._over | over if self._end(w) + self._plan.window > now}
         self._changed.clear()
         return out
@@ -161,21 +177,18 @@ class Quality:
         return Maturity.of(delays, self._plan.label_horizon), delays
 
     def _learn(self, now: int, maturity: Maturity) -> None:
-        """Calibrate scores on the first windows that are mature, once and for all."""
-        if self._task.regression or self._calm_until is not None:
+        """Calibrate scores on the first windows, each taken when it is mature, until that is enough."""
+        if self._task.regression or self._calm.card.rows >= CALM_ROWS:
             return
-        calm = Cell.empty(self._task)
-        for window in sorted(self._windows):
+        before = self._calm.card.rows
+        for window in sorted(self._windows.keys() - self._taken):
             age = now - window - self._plan.window
-            if age < 0 or not maturity.mature(age):
+            if age < 0 or not maturity.mature(age) or self._calm.card.rows >= CALM_ROWS:
                 break
-            calm.merge(self._windows[window])
-            if calm.card.rows >= CALM_ROWS:
-                self._calm_until = window
-                break
-        if calm.card.rows >= LEAST_CALM_ROWS:
-            self._calm = calm
-            self._learnt = self._read_calm(calm)
+            self._calm.merge(self._windows[window])
+            self._taken.add(window)
+        if self._calm.card.rows > before:
+            self._learnt = self._read_calm(self._calm)
 
     def _read_calm(self, calm: Cell) -> Calm | None:
         if not isinstance(calm.card, Scorecard) or calm.card.rows < LEAST_CALM_ROWS:
@@ -215,9 +228,7 @@ class Quality:
         key = hashlib.sha256(about.encode()).hexdigest()[:16]
         return key.encode(), orjson.dumps(body)
 
-    def _finding(
-        self, alarm: Promised, state: Literal["raised", "cleared"], end: int
-    ) -> Finding:
+    def _finding(self, alarm: Promised, state: Literal["raised", "cleared"], end: int) -> Finding:
         plan = self._plan
         bound = plan.at_least if plan.at_least is not None else plan.at_most
         assert bound is not None
@@ -230,13 +241,15 @@ class Quality:
         text = f"{plan.metric} {value:.4g} over {rows:,} labels; promised {side} {bound:g}"
         if state == "cleared":
             text = f"{plan.metric} is as promised again ({side} {bound:g})"
+        # Labels that come early because of what they say are no fair sample: nobody is woken by it.
+        biased = tell_bias(early_bias(self._maturity(end)[1], "label"))
         return Finding(
             state=state,
             model=self._contract.model,
             feature=None,
             kind="quality",
             detector="quality",
-            severity="page",
+            severity="page" if biased is None else "notice",
             change_point=began,
             detected_at=end,
             effect=plain(value - bound) if state == "raised" else 0.0,
@@ -249,6 +262,7 @@ class Quality:
                 "promised": bound,
                 "labels": rows,
                 "labels_since": format_ts(since),
+                "early_labels": biased,
             },
         )
 
@@ -258,20 +272,22 @@ class Quality:
         Of all windows the one from which on rows times shortfall add up to most: labels come late,
         and what is to be found out is what happened when the predictions were made.
         """
-        plan = self._plan
-        sign = 1.0 if plan.at_least is not None else -1.0
+        sign = 1.0 if self._plan.at_least is not None else -1.0
         best, total, began = 0.0, 0.0, max(self._windows)
-        for window in sorted(self._windows, reverse=True):
-            card = self._windows[window].card
-            if card.rows < LEAST_WINDOW_ROWS:
-                continue
-            value = evaluate(card, [plan.metric], positive=plan.positive)[plan.metric]
-            if value is None:
-                continue
-            total += sign * (bound - value) * card.rows
+        measured = [m for window in sorted(self._windows) for m in self._measured(window)]
+        for window, rows, value in reversed([*self._past, *measured]):
+            total += sign * (bound - value) * rows
             if total > best:
                 best, began = total, window
         return began
+
+    def _measured(self, window: int) -> list[tuple[int, int, float]]:
+        """Return a window's start, labelled rows and promised metric; nothing where it has none."""
+        card, metric = self._windows[window].card, self._plan.metric
+        if card.rows < LEAST_WINDOW_ROWS:
+            return []
+        value = evaluate(card, [metric], positive=self._plan.positive)[metric]
+        return [] if value is None else [(window, card.rows, value)]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values and bytes."""
@@ -282,7 +298,8 @@ class Quality:
             "changed": sorted(self._changed),
             "over": sorted(self._over),
             "calm": self._calm.to_values(),
-            "calm_until": self._calm_until,
+            "taken": sorted(self._taken),
+            "past": [list(each) for each in self._past],
             "due": self._due,
         }
 
@@ -294,7 +311,8 @@ class Quality:
         self._windows = {w: Cell.from_values(self._task, raw) for w, raw in state["windows"]}
         self._changed, self._over = set(state["changed"]), set(state["over"])
         self._calm = Cell.from_values(self._task, state["calm"])
-        self._calm_until = state["calm_until"]
+        self._taken = set(state["taken"])
+        self._past = deque((tuple(each) for each in state["past"]), maxlen=PAST_WINDOWS)
         self._learnt = self._read_calm(self._calm)
         self._due = state["due"]
 

@@ -40,14 +40,13 @@ class Read:
     refused
         The others, by reason; each row stands under one, the first that applies.
     unscored
-        Pairs whose score lies outside [0, 1], those taken back subtracted: it is no probability,
-        and left out.
+        Rows among the pairs whose score lies outside [0, 1]: it is no probability, and left out.
     """
 
     pairs: Pairs
     rows: Integers
     refused: dict[str, Integers]
-    unscored: int = 0
+    unscored: Integers
 
 
 def read_rows(
@@ -107,9 +106,7 @@ def read_rows(
     rows = np.flatnonzero(refusals.good)
     if rows.size < size:
         pairs = pairs.take(rows)
-    return Read(
-        pairs, rows, refusals.by_reason, int(signs[unscored & refusals.good].sum(dtype=np.int64))
-    )
+    return Read(pairs, rows, refusals.by_reason, np.flatnonzero(unscored & refusals.good))
 
 
 _WEIGHT = f"weight: expected 0 to {MOST_WEIGHT:.0f}"

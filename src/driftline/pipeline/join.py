@@ -196,13 +196,14 @@ class Join:
         claims.setdefault((*where, window), []).append((claim, times))
 
     def _sum(self, claims: Claims) -> None:
-        for (model, at, window), counted in claims.items():
-            cell = sum_claims(self._task(model), counted)
-            cells = self._open[model, at].cells
-            if window in cells:
-                cells[window].merge(cell)
-            else:
-                cells[window] = cell
+        for model in sorted({model for model, _, _ in claims}):
+            mine = {key[1:]: counted for key, counted in claims.items() if key[0] == model}
+            for (at, window), cell in sum_claims(self._task(model), mine).items():
+                cells = self._open[model, at].cells
+                if window in cells:
+                    cells[window].merge(cell)
+                else:
+                    cells[window] = cell
         claims.clear()
 
     def _task(self, model: str) -> Task:
@@ -289,9 +290,7 @@ def _predictions(section: Section) -> list[tuple[object, ...]]:
         shares = [
             tuple((n, v) for n, v in zip(named, row, strict=True) if v is not None) for row in rows
         ]
-    segments = [
-        tuple(map(tuple, each)) if each else () for each in fields.get("segment", nothing)
-    ]
+    segments = [tuple(map(tuple, each)) if each else () for each in fields.get("segment", nothing)]
     return list(
         zip(
             fields.get("prediction", nothing),

@@ -176,15 +176,15 @@ class Model:
         out = Output()
         done = low - self._contract.lateness
         for start in sorted(s for s in self._open if s + self._contract.slot <= done):
-            self._publish_windows(start, out)
+            self._publish_windows(start, out, passed=True)
             self._close_slot(start, self._open.pop(start), out)
-        self._publish_windows(done, out)
+        self._publish_windows(done, out, passed=False)
         return out
 
-    def _publish_windows(self, until: int, out: Output) -> None:
+    def _publish_windows(self, until: int, out: Output, *, passed: bool) -> None:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
         if self._quality is not None:
-            out.windows.extend(self._quality.tell(until))
+            out.windows.extend(self._quality.tell(until, passed=passed))
 
     def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot

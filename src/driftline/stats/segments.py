@@ -212,4 +212,3 @@ def _unpack(reference: Reference, raw: Mapping[str, Any]) -> Reference:
         segments={},
         left_out={},
     )
-
