@@ -149,13 +149,13 @@ class Calibrations:
             share = of_class / own.sum()
         else:
             share = np.full(len(parts), 1 / len(parts))
-        value, sampling, calibration = (
-            share * np.array([(part.value, part.sampling, part.calibration) for part in parts]).T
-        )
+        values = share @ np.array([part.value for part in parts])
+        errors = share[:, None] * [(part.sampling, part.calibration) for part in parts]
         # How errors of the same rows in two classes go together the tables do not tell: their sum
         # is the most that they can be.
-        add = np.hypot.reduce if metric == "accuracy" else np.sum
-        return Estimate(float(value.sum()), float(add(sampling)), float(add(calibration)))
+        apart = metric == "accuracy"
+        both = np.hypot.reduce(errors, axis=0) if apart else errors.sum(axis=0)
+        return Estimate(float(values), float(both[0]), float(both[1]))
 
 
 def _with_errors(found: Expected, x: Scored, curve: Curve) -> Estimate:

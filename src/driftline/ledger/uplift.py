@@ -75,7 +75,7 @@ class UpliftReport:
 
 
 class Uplift:
-    """Follows the effect of acting on one model, slot after slot; a few kilobytes of state.
+    """Follows the effect of acting on one model, slot after slot; 50 to 100 kB of state.
 
     Parameters
     ----------
