@@ -9,11 +9,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from driftline.bench.ledger import LedgerCost
     from driftline.bench.memory import Memory
     from driftline.bench.results import Spread, Throughput
     from driftline.bench.scaling import Scaling
 
-__all__ = ["print_memory", "print_scaling", "print_throughput"]
+__all__ = ["print_ledger", "print_memory", "print_scaling", "print_throughput"]
 
 
 def print_throughput(found: Throughput, console: Console) -> None:
@@ -96,6 +97,25 @@ def print_memory(found: Memory, console: Console) -> None:
         f"slope over the last {len(found.settled)} samples: {found.slope:+.2f} MB a million events",
         highlight=False,
     )
+    console.print(found.machine, highlight=False, markup=False)
+
+
+def print_ledger(found: LedgerCost, console: Console) -> None:
+    """Print what joining costs."""
+    table = Table(title=f"{found.pairs:,} predictions and their labels, one core")
+    table.add_column("what")
+    table.add_column("figure", justify="right")
+    for what, figure in {
+        "pairs a second": f"{found.pairs / found.wall_s:,.0f}",
+        "pairs a CPU second": f"{found.pairs_a_cpu_second:,.0f}",
+        "µs to take a prediction in": f"{1e6 * found.predictions_s / found.pairs:.1f}",
+        "µs to join a label": f"{1e6 * found.labels_s / found.pairs:.1f}",
+        "bytes a prediction and its label on disk": f"{found.bytes_an_entry:.0f}",
+        "MB of memory grown": f"{found.grown_mb:,.0f}",
+        "seconds to rebuild the store": f"{found.recovery_s:,.1f}",
+    }.items():
+        table.add_row(what, figure)
+    console.print(table)
     console.print(found.machine, highlight=False, markup=False)
 
 

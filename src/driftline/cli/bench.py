@@ -77,6 +77,25 @@ def memory(
 
 
 @app.command()
+def ledger(
+    json: AsJson = None,
+    pairs: Annotated[
+        int, typer.Option(min=10_000, help="Predictions, each with a label.")
+    ] = 1_000_000,
+) -> None:
+    """Join predictions with labels that come 30 days later, and lose and rebuild the store.
+
+    Runs join in a process without a broker, on one core and one partition of the ledger.
+    """
+    from driftline.bench.ledger import run
+    from driftline.bench.table import print_ledger
+
+    found = run(pairs, _notify())
+    print_ledger(found, _console())
+    _write(json, found.as_json())
+
+
+@app.command()
 def detectors(
     json: AsJson = None,
     plot: Annotated[

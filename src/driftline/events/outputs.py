@@ -166,6 +166,10 @@ class QualityWindow(msgspec.Struct, kw_only=True):
     concept: Annotated[
         str | None, Meta(description="What of the promised metric moved inputs do not explain.")
     ]
+    threshold: Annotated[
+        ThresholdReview | None,
+        Meta(description="The last review of the threshold from which on is acted."),
+    ]
     maturity: Annotated[float, Meta(description="Part of its labels that has come, expected.")]
     mature: bool
     never_labelled: Annotated[
@@ -250,6 +254,26 @@ class Alert(CloudEvent, kw_only=True):
     data: AlertData
 
 
+class ThresholdFigures(msgspec.Struct, kw_only=True):
+    """What thresholds brought over a period, in the contract's currency."""
+
+    today: Annotated[float, Meta(description="The score from which on is acted.")]
+    best: Annotated[
+        float | None,
+        Meta(description="What would have brought most; null: never to act, or not known."),
+    ]
+    low: Annotated[float | None, Meta(description="Between this and `high` lies the best.")]
+    high: float | None
+    regret: Annotated[float, Meta(description="What was lost, as it came out.")]
+    regret_at_least: Annotated[float, Meta(description="What was lost for certain.")]
+
+
+class ThresholdReview(ThresholdFigures, kw_only=True):
+    """The same in words as well, or why it cannot be known."""
+
+    text: str
+
+
 class FeedbackData(msgspec.Struct, kw_only=True):
     """What is asked for, and why."""
 
@@ -277,6 +301,7 @@ class FeedbackData(msgspec.Struct, kw_only=True):
     detector: Annotated[str, Meta(description="Who rang.")] | msgspec.UnsetType | None = (
         msgspec.UNSET
     )
+    threshold: ThresholdFigures | msgspec.UnsetType = msgspec.UNSET
 
 
 class Feedback(CloudEvent, kw_only=True):
@@ -287,6 +312,7 @@ class Feedback(CloudEvent, kw_only=True):
         "driftline.feedback.contract_violated",
         "driftline.feedback.drill_rang",
         "driftline.feedback.drill_failed",
+        "driftline.feedback.threshold_review_due",
     ]
     data: FeedbackData
 

@@ -10,6 +10,16 @@ from __future__ import annotations
 from driftline.incidents.context import Context
 from driftline.incidents.drill import drill_message
 from driftline.incidents.incident import Change, Incident, Member
+from driftline.incidents.threshold import threshold_message
 from driftline.incidents.tracker import Incidents, Step
 
-__all__ = ["Change", "Context", "Incident", "Incidents", "Member", "Step", "drill_message"]
+__all__ = [
+    "Change",
+    "Context",
+    "Incident",
+    "Incidents",
+    "Member",
+    "Step",
+    "drill_message",
+    "threshold_message",
+]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from driftline.ledger.delays import Delays
 from driftline.ledger.exposure import Exposure
+from driftline.ledger.profile import ErrorProfile
 from driftline.ledger.residuals import Residuals
 from driftline.ledger.rows import read_rows
 from driftline.ledger.scorecard import Scorecard
@@ -39,7 +40,9 @@ class Cell:
     card
         Predictions with their labels.
     exposure
-        Predictions, labelled or not; empty for a regression.
+        Predictions, labelled or not: of a regression by what was predicted.
+    profile
+        Of a regression, errors by what was predicted.
     delays
         How long first labels took.
     counts
@@ -48,26 +51,30 @@ class Cell:
     """
 
     card: Card
-    exposure: Exposure = field(default_factory=Exposure.empty)
+    exposure: Exposure | ErrorProfile
+    profile: ErrorProfile = field(default_factory=ErrorProfile.empty)
     delays: Delays = field(default_factory=Delays)
     counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, task: Task) -> Cell:
         """Return the sums of nothing."""
-        return cls(Residuals.empty() if task.regression else Scorecard.empty())
+        if task.regression:
+            return cls(Residuals.empty(), ErrorProfile.empty())
+        return cls(Scorecard.empty(), Exposure.empty())
 
     def __bool__(self) -> bool:
         """Return whether it differs from the sums of nothing."""
         if self.counts:
             return True
-        nothing = Cell(type(self.card).empty())
+        nothing = Cell(type(self.card).empty(), type(self.exposure).empty())
         return self.to_values() != nothing.to_values()
 
     def merge(self, other: Cell) -> None:
         """Add the sums of another cell, of the same task."""
         self.card.merge(other.card)  # type: ignore[arg-type]
-        self.exposure.merge(other.exposure)
+        self.exposure.merge(other.exposure)  # type: ignore[arg-type]
+        self.profile.merge(other.profile)
         self.delays.merge(other.delays)
         for name, count in other.counts.items():
             self.count(name, count)
@@ -85,6 +92,7 @@ class Cell:
         return {
             "card": self.card.to_values(),
             "exposure": self.exposure.to_values(),
+            "profile": self.profile.to_values(),
             "delays": self.delays.to_values(),
             "counts": dict(sorted(self.counts.items())),
         }
@@ -92,10 +100,11 @@ class Cell:
     @classmethod
     def from_values(cls, task: Task, values: dict[str, Any]) -> Cell:
         """Return what `to_values` wrote."""
-        kind = Residuals if task.regression else Scorecard
+        empty = cls.empty(task)
         return cls(
-            kind.from_values(values["card"]),
-            Exposure.from_values(values["exposure"]),
+            empty.card.from_values(values["card"]),
+            empty.exposure.from_values(values["exposure"]),
+            ErrorProfile.from_values(values["profile"]),
             Delays.from_values(values["delays"]),
             dict(values["counts"]),
         )
@@ -141,11 +150,13 @@ def _add_made(cells: list[Cell], task: Task, made: _Rows) -> None:
     """Sum predictions; any label will do to have them read as pairs are."""
     for group, times in zip(made.groups, made.times, strict=True):
         cells[group].count("predicted", times)
-    if task.regression:
-        return
-    read = _read(task, made, label="1")
+    read = _read(task, made, label=0.0 if task.regression else "1")
     for group, rows in _split(made, read.rows):
-        cells[group].exposure = Exposure.of_pairs(read.pairs.take(rows))
+        pairs = read.pairs.take(rows)
+        if task.regression:
+            cells[group].exposure = ErrorProfile.of(replace(pairs, label=pairs.predicted))
+        else:
+            cells[group].exposure = Exposure.of_pairs(pairs)
 
 
 def _add_paired(cells: list[Cell], task: Task, paired: _Rows) -> None:
@@ -160,7 +171,10 @@ def _add_paired(cells: list[Cell], task: Task, paired: _Rows) -> None:
     first = np.array([is_first for _, _, is_first in told], dtype=np.bool_)[read.rows]
     for group, rows in _split(paired, read.rows):
         cell, pairs = cells[group], read.pairs.take(rows)
-        cell.card = Residuals.of(pairs) if task.regression else Scorecard.of(pairs)
+        if task.regression:
+            cell.card, cell.profile = Residuals.of(pairs), ErrorProfile.of(pairs)
+        else:
+            cell.card = Scorecard.of(pairs)
         own = rows[first[rows]]
         if own.size < rows.size:
             pairs = read.pairs.take(own)
@@ -178,7 +192,7 @@ def _split(rows: _Rows, read: Integers) -> Iterator[tuple[int, Integers]]:
         yield group, places
 
 
-def _read(task: Task, rows: _Rows, label: str | None = None) -> Read:
+def _read(task: Task, rows: _Rows, label: float | str | None = None) -> Read:
     """Read claims; with a `label` as if it were that of all of them."""
     bodies = [claim.prediction[1] for claim in rows.claims if claim.prediction is not None]
     labels: list[Any] = [label] * len(bodies)

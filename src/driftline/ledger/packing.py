@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["FORMAT", "LedgerError", "Packer", "Section", "unpack"]
+__all__ = ["FORMAT", "LedgerError", "Packed", "Packer", "Section", "unpack"]
 
 FORMAT = 1
 TYPES = ("prediction", "label")
@@ -65,14 +65,16 @@ class Section(msgspec.Struct, array_like=True, frozen=True):
     fields: dict[str, list[Any]]
 
 
-class _Message(msgspec.Struct, array_like=True, frozen=True):
+class Packed(msgspec.Struct, array_like=True, frozen=True):
+    """One message: what one batch of a source partition holds for one partition of the ledger."""
+
     format: int
     source: str
     sections: list[Section]
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Message).decode
+_decode = msgspec.msgpack.Decoder(Packed).decode
 
 
 class Packer:
@@ -118,7 +120,7 @@ class Packer:
     def take(self) -> list[tuple[int, bytes]]:
         """Return what was gathered since last asked, as (partition, message)."""
         out = [
-            (partition, _encode(_Message(FORMAT, self._source, sections)))
+            (partition, _encode(Packed(FORMAT, self._source, sections)))
             for partition, sections in sorted(self._waiting.items())
         ]
         self._waiting = {}
@@ -167,8 +169,8 @@ def _bytes(values: Integers) -> bytes:
     return values.astype("<i8").tobytes()
 
 
-def unpack(value: bytes) -> tuple[str, list[Section]]:
-    """Read a message; return its source and its sections.
+def unpack(value: bytes) -> Packed:
+    """Read a message.
 
     Raises
     ------
@@ -183,4 +185,4 @@ def unpack(value: bytes) -> tuple[str, list[Section]]:
     if message.format != FORMAT:
         msg = f"ledger topic: expected format {FORMAT}, got {message.format}"
         raise LedgerError(msg)
-    return message.source, message.sections
+    return message

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -16,19 +18,20 @@ from driftline.events.time import format_ts
 from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
+from driftline.ledger.loss import Losses
 from driftline.ledger.maturity import Maturity, early_bias
-from driftline.ledger.metrics import evaluate
 from driftline.ledger.promised import Promised, refusal
-from driftline.ledger.reading import Reading
+from driftline.ledger.review import Reviews
 from driftline.ledger.scorecard import Scorecard
 from driftline.ledger.task import Task
-from driftline.ledger.telling import Calm, tell, tell_bias
+from driftline.ledger.telling import Calm, Classes, metrics_of, tell, tell_bias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.contract import Contract
     from driftline.contract import Quality as Plan
+    from driftline.ledger.review import Review
 
 __all__ = ["Quality"]
 
@@ -36,8 +39,9 @@ FORMAT = 1
 CALM_ROWS = 5_000
 """Labelled rows of the first mature windows from which scores are calibrated."""
 LEAST_CALM_ROWS = 500
-MOST_WINDOWS = 1_000
-"""Windows that may wait for labels; the oldest is told for the last time beyond that."""
+MOST_WINDOWS = 70
+"""Windows that may wait for labels; the oldest is told for the last time beyond that. A contract
+asks for 60 at most, and all of a snapshot is one message."""
 PAST_WINDOWS = 400
 """Windows that are over of which rows and promised metric are remembered, to date a change."""
 LEAST_WINDOW_ROWS = 20
@@ -60,7 +64,8 @@ class Quality:
     Notes
     -----
     What a window comes to depends on the slots, never on when it was looked at. Bounded: of
-    `MOST_WINDOWS` windows at most, each holds at most some 100 kB of counts.
+    `MOST_WINDOWS` windows at most, each holds at most some 400 kB of counts. In a snapshot a window
+    is packed anew only if it has changed since the last one.
     """
 
     def __init__(self, contract: Contract, arl: float) -> None:
@@ -70,13 +75,19 @@ class Quality:
         self._task = Task.of(contract)
         # What can be measured but not betted on is told, and rings never.
         self._alarm = None if refusal(plan.metric) else _alarm(plan, arl)
+        self._classes = Classes(plan.positive)
         self._windows: dict[int, Cell] = {}
         self._changed: set[int] = set()
+        self._packed: dict[int, bytes] = {}
         self._over: set[int] = set()
         self._past: deque[tuple[int, int, float]] = deque(maxlen=PAST_WINDOWS)
         self._calm = Cell.empty(self._task)
         self._taken: set[int] = set()
         self._learnt: Calm | None = None
+        self._reviews = Reviews(contract)
+        self._reviewed: dict[str, Any] | None = None
+        self.due_reviews: list[Review] = []
+        """Reviews of the threshold that somebody should hear of; whoever tells them clears this."""
         self._due = _DONE
 
     @property
@@ -100,6 +111,8 @@ class Quality:
                 continue  # labels beyond the horizon are told apart by the join
             self._windows.setdefault(window, Cell.empty(self._task)).merge(cell)
             self._changed.add(window)
+            self._packed.pop(window, None)
+            self._classes.meet(cell.card)
             came.merge(cell.card)  # type: ignore[arg-type]
         self._due = min(self._due, self._next(start))
         if self._alarm is None or not (came.rows or came.weight):
@@ -149,6 +162,11 @@ class Quality:
         self._learn(now, maturity)
         over = {window for window in self._windows if self._end(window) <= now}
         over |= set(sorted(self._windows)[: max(0, len(self._windows) - MOST_WINDOWS)])
+        for window in sorted(over):
+            review = self._reviews.add(window, self._windows[window], now, self._classes)
+            if review is not None:
+                self._reviewed = review.to_json()
+                self.due_reviews += [review] if review.due else []
         out = [
             self._message(window, now, maturity, delays, final=window in over)
             for window in sorted(self._changed | over)
@@ -156,6 +174,7 @@ class Quality:
         for window in sorted(over):
             self._past.extend(self._measured(window))
             del self._windows[window]
+            self._packed.pop(window, None)
         self._taken -= over
         self._over = {w for w in self._over | over if self._end(w) + self._plan.window > now}
         self._changed.clear()
@@ -178,7 +197,7 @@ class Quality:
 
     def _learn(self, now: int, maturity: Maturity) -> None:
         """Calibrate scores on the first windows, each taken when it is mature, until that is enough."""
-        if self._task.regression or self._calm.card.rows >= CALM_ROWS:
+        if self._calm.card.rows >= CALM_ROWS:
             return
         before = self._calm.card.rows
         for window in sorted(self._windows.keys() - self._taken):
@@ -191,11 +210,15 @@ class Quality:
             self._learnt = self._read_calm(self._calm)
 
     def _read_calm(self, calm: Cell) -> Calm | None:
-        if not isinstance(calm.card, Scorecard) or calm.card.rows < LEAST_CALM_ROWS:
+        card = calm.card
+        if card.rows < LEAST_CALM_ROWS:
             return None
-        positive = self._plan.positive
-        learnt = Calibrations.learn(Reading(calm.card, positive))
-        return Calm(learnt, evaluate(calm.card, positive=positive)) if learnt.by_class else None
+        realised = self._classes.evaluate(card, metrics_of(self._plan))
+        if not isinstance(card, Scorecard):
+            losses = Losses.learn(calm.profile)
+            return None if losses is None else Calm(losses, realised)
+        learnt = Calibrations.learn(self._classes.read(card))
+        return Calm(learnt, realised) if learnt.by_class else None
 
     def _message(
         self, window: int, now: int, maturity: Maturity, delays: Delays, *, final: bool
@@ -218,7 +241,8 @@ class Quality:
             "at_most": self._plan.at_most,
             "no_alarm": self._no_alarm,
             "counts": dict(sorted(cell.counts.items())),
-            **tell(cell, self._plan, self._learnt),
+            **tell(cell, self._plan, self._classes, self._learnt),
+            "threshold": self._reviewed,
             "maturity": plain(float(maturity.coverage(max(age, 0)))),
             "mature": final or bool(age >= 0 and maturity.mature(age)),
             "never_labelled": None if maturity.never is None else plain(maturity.never),
@@ -286,7 +310,7 @@ class Quality:
         card, metric = self._windows[window].card, self._plan.metric
         if card.rows < LEAST_WINDOW_ROWS:
             return []
-        value = evaluate(card, [metric], positive=self._plan.positive)[metric]
+        value = self._classes.evaluate(card, [metric])[metric]
         return [] if value is None else [(window, card.rows, value)]
 
     def snapshot(self) -> dict[str, Any]:
@@ -294,22 +318,39 @@ class Quality:
         return {
             "format": FORMAT,
             "alarm": None if self._alarm is None else self._alarm.snapshot(),
-            "windows": [[w, cell.to_values()] for w, cell in sorted(self._windows.items())],
+            "windows": [[window, self._pack(window)] for window in sorted(self._windows)],
             "changed": sorted(self._changed),
             "over": sorted(self._over),
+            "reviews": self._reviews.snapshot(),
+            "reviewed": self._reviewed,
+            "classes": sorted(self._classes.known),
             "calm": self._calm.to_values(),
             "taken": sorted(self._taken),
             "past": [list(each) for each in self._past],
             "due": self._due,
         }
 
+    def _pack(self, window: int) -> bytes:
+        if window not in self._packed:
+            values = self._windows[window].to_values()
+            plain_values = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
+            self._packed[window] = zlib.compress(msgspec.msgpack.encode(plain_values), 1)
+        return self._packed[window]
+
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `snapshot` gave; raise `StateError` for anything else."""
         check(state, format=FORMAT)
         if self._alarm is not None:
             self._alarm.restore(state["alarm"])
-        self._windows = {w: Cell.from_values(self._task, raw) for w, raw in state["windows"]}
+        self._packed = dict(state["windows"])
+        self._windows = {
+            window: Cell.from_values(self._task, msgspec.msgpack.decode(zlib.decompress(packed)))
+            for window, packed in self._packed.items()
+        }
         self._changed, self._over = set(state["changed"]), set(state["over"])
+        self._reviews.restore(state["reviews"])
+        self._reviewed = state["reviewed"]
+        self._classes.known = set(state["classes"])
         self._calm = Cell.from_values(self._task, state["calm"])
         self._taken = set(state["taken"])
         self._past = deque((tuple(each) for each in state["past"]), maxlen=PAST_WINDOWS)

@@ -13,7 +13,7 @@ from driftline.ledger.metrics import metric
 if TYPE_CHECKING:
     from driftline.contract import Contract
 
-__all__ = ["THRESHOLD", "Task"]
+__all__ = ["THRESHOLD", "Task", "acting_threshold"]
 
 THRESHOLD = 0.5
 _AT_LEAST = re.compile(r"(?:score|prediction) *(>=?) *([0-9.eE+-]+)")
@@ -49,14 +49,14 @@ class Task:
         The promised metric says which kind of task it is; the threshold is that of ``act_when``
         where this is about the score: "score >= 0.6".
         """
-        quality, decision = contract.quality, contract.decision
+        quality, acts_from = contract.quality, acting_threshold(contract)
         if quality is None:
             msg = f"contract of {contract.model}: expected quality, got none"
             raise ValueError(msg)
         return cls(
             regression=metric(quality.metric).task == "regression",
             positive=None if quality.positive is None else class_name(quality.positive),
-            threshold=_threshold(decision.act_when if decision else None),
+            threshold=THRESHOLD if acts_from is None else acts_from,
             probabilities=probabilities,
         )
 
@@ -71,12 +71,14 @@ class Task:
         return {"1": "0", "0": "1"}.get(self.chosen, f"not {self.chosen}")
 
 
-def _threshold(act_when: str | None) -> float:
+def acting_threshold(contract: Contract) -> float | None:
+    """Return the score from which on a contract acts; None where ``act_when`` is about no score."""
+    act_when = contract.decision.act_when if contract.decision is not None else None
     found = _AT_LEAST.fullmatch(act_when.strip()) if act_when else None
     if found is None:
-        return THRESHOLD
+        return None
     try:
         bound = float(found[2])
     except ValueError:
-        return THRESHOLD
+        return None
     return math.nextafter(bound, math.inf) if found[1] == ">" else bound

@@ -6,18 +6,57 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from driftline.detect.plain import plain
+from driftline.ledger.classes import class_order
 from driftline.ledger.concept import ConceptDrift
 from driftline.ledger.metrics import METRICS, evaluate, metric
+from driftline.ledger.reading import Reading
 from driftline.ledger.scorecard import Scorecard
 from driftline.ledger.sequences import rates
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from driftline.contract import Quality
-    from driftline.ledger.cell import Cell
+    from driftline.ledger.cell import Card, Cell
     from driftline.ledger.estimate import Calibrations
+    from driftline.ledger.loss import Losses
     from driftline.ledger.maturity import EarlyBias
 
-__all__ = ["Calm", "tell", "tell_bias"]
+__all__ = ["Calm", "Classes", "metrics_of", "tell", "tell_bias"]
+
+
+class Classes:
+    """The classes that a model has been seen to tell apart, and which of them is the positive one.
+
+    Parameters
+    ----------
+    positive
+        As the contract has it; None: "1" of "0" and "1", else the last in order.
+    """
+
+    def __init__(self, positive: str | None) -> None:
+        self._told = positive
+        self.known: set[str] = set()
+
+    def meet(self, card: Card) -> None:
+        """Take note of the classes of a card; a regression has none."""
+        if isinstance(card, Scorecard):
+            self.known.update(card.classes)
+
+    @property
+    def positive(self) -> str | None:
+        """The positive class of a binary task; None while there is no telling."""
+        if self._told is not None or not self.known:
+            return self._told
+        return "1" if self.known <= {"0", "1"} else max(self.known, key=class_order)
+
+    def read(self, card: Scorecard) -> Reading:
+        """Return a card as one of such a task."""
+        return Reading(card, self.positive, len(self.known) <= 2)
+
+    def evaluate(self, card: Card, names: Sequence[str]) -> dict[str, float | None]:
+        """Return metrics of a card by name."""
+        return evaluate(card, names, positive=self.positive, binary=len(self.known) <= 2)
 
 
 SAME_ROWS = 0.95
@@ -29,12 +68,23 @@ expected: that is expected of all its predictions."""
 class Calm:
     """What a calm period has taught: what scores are worth, and how good predictions were."""
 
-    calibrations: Calibrations
+    expect: Calibrations | Losses
     realised: dict[str, float | None]
 
 
-def tell(cell: Cell, plan: Quality, calm: Calm | None) -> dict[str, Any]:
+def metrics_of(plan: Quality) -> list[str]:
+    """Return the names of all metrics of the kind of task that a promise is about."""
+    task = metric(plan.metric).task
+    return [name for name, each in METRICS.items() if each.task == task]
+
+
+def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict[str, Any]:
     """Return a window's metrics as JSON values.
+
+    Parameters
+    ----------
+    classes
+        Of all windows: this one may hold some of them only.
 
     Returns
     -------
@@ -43,10 +93,8 @@ def tell(cell: Cell, plan: Quality, calm: Calm | None) -> dict[str, Any]:
     predictions, labelled or not, with their standard deviation; and ``concept``, what of the
     promised metric moved inputs do not explain, in words, once nearly all have labels.
     """
-    task = metric(plan.metric).task
-    names = [name for name, each in METRICS.items() if each.task == task]
-    card = cell.card
-    realised = evaluate(card, names, positive=plan.positive) if card.rows > 0 else {}
+    card, names = cell.card, metrics_of(plan)
+    realised = classes.evaluate(card, names) if card.rows > 0 else {}
     told: dict[str, Any] = {
         "labelled": card.rows,
         "realised": {name: _plain(value) for name, value in realised.items()},
@@ -60,7 +108,7 @@ def tell(cell: Cell, plan: Quality, calm: Calm | None) -> dict[str, Any]:
         told["interval"]["accuracy"] = [plain(float(low)), plain(float(high))]
     if calm is None or cell.exposure.rows <= 0:
         return told
-    expected = calm.calibrations.estimate(cell.exposure, names)
+    expected = calm.expect.estimate(cell.exposure, names)  # type: ignore[arg-type]
     told["estimated"] = {
         name: {"value": plain(found.value), "sd": plain(found.se)}
         for name, found in expected.items()
@@ -74,7 +122,7 @@ def tell(cell: Cell, plan: Quality, calm: Calm | None) -> dict[str, Any]:
         and before is not None
         and card.rows >= SAME_ROWS * cell.exposure.rows
     ):
-        beyond = calm.calibrations.beyond(cell.exposure)
+        beyond = calm.expect.beyond(cell.exposure)  # type: ignore[arg-type]
         found = ConceptDrift(plan.metric, value, promised, card.rows, before, beyond)
         told["concept"] = found.words()
     return told

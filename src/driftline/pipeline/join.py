@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from driftline.contract import Book, Contract
     from driftline.events.record import RawRecord, Source
-    from driftline.ledger.packing import Section
+    from driftline.ledger.packing import Packed, Section
     from driftline.ledger.store import Store
 
 Claims = dict[tuple[str, int, int], list[tuple[Claim, int]]]
@@ -119,18 +119,21 @@ class Join:
 
     def _take(self, records: Sequence[RawRecord], *, quiet: bool) -> Joining:
         out = Joining()
-        held = self._load(records)
+        packed = [
+            None if (record.value or b"")[:1] == MARK else unpack(record.value or b"")
+            for record in records
+        ]
+        held = self._load(packed)
         changed: set[bytes] = set()
         claims: Claims = {}
-        for record in records:
-            value = record.value or b""
-            if value[:1] == MARK:
+        for record, message in zip(records, packed, strict=True):
+            if message is None:
                 if not quiet:
                     # What was joined before this mark belongs to the slots that it may close.
                     self._sum(claims)
-                    self._advance(value, out)
+                    self._advance(record.value or b"", out)
                 continue
-            for key, part, contract in _parts(value, record.offset, self._book):
+            for key, part, contract in _parts(message, record.offset, self._book):
                 known = held.get(key, [])
                 # Read again, it sees what was there before it.
                 before = known[: known.index(part)] if part in known else known
@@ -156,12 +159,12 @@ class Join:
             self._store.put(entries, self._stored)
         return out
 
-    def _load(self, records: Sequence[RawRecord]) -> dict[bytes, list[Part]]:
+    def _load(self, packed: Sequence[Packed | None]) -> dict[bytes, list[Part]]:
         keys = {
             _key(section.model, name)
-            for record in records
-            if (value := record.value or b"") and value[:1] != MARK
-            for section in unpack(value)[1]
+            for message in packed
+            if message is not None
+            for section in message.sections
             for name in section.ids
         }
         ordered = sorted(keys)
@@ -255,11 +258,10 @@ def _key(model: str, name: str) -> bytes:
     return b"%b\0%b" % (model.encode(), name.encode())
 
 
-def _parts(value: bytes, offset: int, book: Book) -> Iterator[tuple[bytes, Part, Contract]]:
+def _parts(message: Packed, offset: int, book: Book) -> Iterator[tuple[bytes, Part, Contract]]:
     """Return the parts that a message holds, with the keys of their entries."""
-    source, sections = unpack(value)
-    place = crc32(source.encode())
-    for section in sections:
+    place = crc32(message.source.encode())
+    for section in message.sections:
         contract = book.of(section.model)
         if not contract.joins:
             continue  # it does no longer

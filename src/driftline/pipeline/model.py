@@ -13,7 +13,7 @@ from driftline.contract import HOUR
 from driftline.detect import Liveness, StateError, Unread
 from driftline.detect.budget import run_of_quality
 from driftline.events.frame import segment_of
-from driftline.incidents import Context, Incidents, drill_message
+from driftline.incidents import Context, Incidents, drill_message, threshold_message
 from driftline.ledger.quality import Quality
 from driftline.ledger.task import Task
 from driftline.pipeline.drill import Drills
@@ -185,6 +185,8 @@ class Model:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
         if self._quality is not None:
             out.windows.extend(self._quality.tell(until, passed=passed))
+            reviews, self._quality.due_reviews = self._quality.due_reviews, []
+            out.feedback.extend(threshold_message(each, self._contract) for each in reviews)
 
     def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot
