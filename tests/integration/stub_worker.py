@@ -83,7 +83,7 @@ class StubObserve:
         self._open = {slot: ids for slot, ids in self._open.items() if slot >= closed}
         self._first = {slot: self._first[slot] for slot in self._open}
         mark = orjson.dumps({"is": "mark", "of": str(self.source), "slot": closed})
-        return SimpleNamespace(panes=panes, mark=mark, dead=dead)
+        return SimpleNamespace(panes=panes, ledger=[], mark=mark, dead=dead)
 
     def _name(self, slot: int) -> str:
         return f"{self.source}/{self._first[slot]}"

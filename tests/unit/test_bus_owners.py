@@ -45,18 +45,24 @@ def test_a_dead_letter_keeps_its_bytes_and_says_why() -> None:
 
 
 def test_observe_sends_panes_then_marks_everywhere_then_is_safe() -> None:
-    emission = SimpleNamespace(panes=[(b"m", b"pane")], mark=b"mark", dead=[dead()])
+    emission = SimpleNamespace(
+        panes=[(b"m", b"pane")], ledger=[(2, b"entries")], mark=b"mark", dead=[dead()]
+    )
+    nothing = SimpleNamespace(panes=[], ledger=[], mark=b"", dead=[])
     observe: Any = SimpleNamespace(
         source=SOURCE,
         events=0,
         on_batch=lambda records: emission,
-        on_idle=lambda wall, quiet_for: SimpleNamespace(panes=[], mark=b"%d" % wall, dead=[]),
+        on_idle=lambda wall, quiet_for: SimpleNamespace(
+            **{**vars(nothing), "mark": b"%d" % wall}
+        ),
         checkpoint=lambda: Checkpoint(5, 1, 9, 2),
     )
     owner = ObserveOwner(observe, 0, CONFIG)
     parcel = asyncio.run(owner.handle(chunk(SOURCE, 8, 9)))
     assert [(m.topic, m.partition) for m in parcel.stages[0]] == [
         ("p.panes", None),
+        ("p.ledger", 2),
         ("p.deadletter", None),
     ]
     assert [(m.topic, m.partition, m.value) for m in parcel.latest] == [
@@ -65,6 +71,10 @@ def test_observe_sends_panes_then_marks_everywhere_then_is_safe() -> None:
     assert parcel.safe == SafeOffset(5, Checkpoint(5, 1, 9, 2).metadata)
     assert (parcel.epoch, owner.handled, owner.dead) == (4, 10, 1)
     assert owner.idle(4, 77, 5).latest[0].value == b"77"
+    joining = ObserveOwner(observe, 0, CONFIG, joins=True).idle(4, 77, 5)
+    assert [(m.topic, m.partition) for m in joining.latest] == [
+        (topic, number) for topic in ("p.panes", "p.ledger") for number in range(3)
+    ]
 
 
 class Detect:

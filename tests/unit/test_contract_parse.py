@@ -44,6 +44,24 @@ def only(text: str) -> str:
     return fault
 
 
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("model: m\nquality: {metric: auc, at_least: 0.7}", DAY),
+        ("model: m\nslot: 7s\nquality: {metric: auc, at_least: 0.7}", 86_401 * SECOND),
+        ("model: m\nquality: {metric: auc, at_least: 0.7, label_horizon: 120d}", 2 * DAY),
+        ("model: m\nquality: {metric: auc, at_least: 0.7, window: 6h, label_horizon: 9d}", 6 * HOUR),
+    ],
+)
+def test_quality_windows_are_a_day_unless_stated(text: str, window: int) -> None:
+    contract = parse(text, "x.yaml")
+    assert contract.quality is not None
+    assert contract.quality.span == window
+    assert contract.joins
+    assert contract.step <= window // 60
+    assert not contract.step % contract.slot
+
+
 def test_the_full_example_says_what_it_says() -> None:
     book = load([CONTRACTS / "credit-risk.yaml"])
     contract = book.of("credit-risk")
@@ -224,6 +242,14 @@ def test_yaml_is_read_as_editors_read_it() -> None:
             "$.quality.at_most: expected at_least, because a larger auc is better, got at_most",
         ),
         (
+            "model: m\nslot: 7s\nquality: {metric: auc, at_least: 0.7, window: 1h, label_horizon: 1d}",
+            "$.quality.window: expected a multiple of the slot (7s), got 1h",
+        ),
+        (
+            "model: m\nquality: {metric: auc, at_least: 0.7, label_horizon: 90d, window: 1d}",
+            "$.quality.window: expected at least 36h, a 60th of label_horizon, got 1d",
+        ),
+        (
             "model: m\nquality: {metric: bias, at_least: 1, at_most: -1}",
             "$.quality.at_most: expected at least 1.0, which at_least says, got -1",
         ),
@@ -342,7 +368,7 @@ def test_the_canonical_form_spells_defaults_out() -> None:
     assert canonical(Contract(model="m")) == (
         '{"budget":{"false_pages":"1 per 30d"},"deadletters":{"share":0.01},'
         '"detectors":["evidence","adwin","correlation","joint"],"idle_after":"1m",'
-        '"lateness":"30s","max_ahead":"1h",'
+        '"lateness":"30s","ledger":{"share":1},"max_ahead":"1h",'
         '"model":"m","reference":{"events":5000,"from":"warmup"},'
         '"retrain":{"at_most_every":"7d","on":["drift","quality"]},"sample":512,'
         '"segments":{"most":20},'

@@ -30,7 +30,7 @@ ALLOWED = {
     "publish": {"events", "contract"},
     "simulate": {"events", "contract"},
     "bench": {
-        *("events", "contract", "stats", "detect", "incidents", "pipeline", "bus"),
+        *("events", "contract", "stats", "detect", "ledger", "incidents", "pipeline", "bus"),
         *("broker", "simulate"),
     },
 }

@@ -10,6 +10,7 @@ from driftline.contract.kinds import FAULTY
 from driftline.contract.names import LARGER_IS_BETTER, SMALLER_IS_BETTER
 from driftline.contract.nodes import child
 from driftline.contract.quantities import format_duration
+from driftline.contract.types import QUALITY_WINDOWS
 
 if TYPE_CHECKING:
     from driftline.contract.blocks import Scope
@@ -175,23 +176,21 @@ def quality_bounds(scope: Scope) -> None:
         scope.fault("at_most", f"at least {low}, which at_least says")
 
 
-MOST_QUALITY_WINDOWS = 60
-"""Windows that may wait for labels at a time: each is held until its last label may have come."""
-
-
 def quality_window_fits(scope: Scope) -> None:
     """Quality is told of whole slots, and of not too many windows at a time."""
     if not scope.good("slot", "quality"):
         return
     slot, quality = scope.values["slot"], scope.values["quality"]
-    if quality is not None and quality.window % slot:
+    if quality is None or quality.window is None:
+        return
+    if quality.window % slot:
         path = child(child(scope.path, "quality"), "window")
         expected = f"a multiple of the slot ({format_duration(slot)})"
         scope.findings.add(scope.nodes["quality"], path, expected, format_duration(quality.window))
-    if quality is not None and quality.label_horizon > MOST_QUALITY_WINDOWS * quality.window:
+    if quality.label_horizon > QUALITY_WINDOWS * quality.window:
         path = child(child(scope.path, "quality"), "window")
-        least = format_duration(-(-quality.label_horizon // MOST_QUALITY_WINDOWS))
-        expected = f"at least {least}, a {MOST_QUALITY_WINDOWS}th of label_horizon"
+        least = format_duration(-(-quality.label_horizon // QUALITY_WINDOWS))
+        expected = f"at least {least}, a {QUALITY_WINDOWS}th of label_horizon"
         scope.findings.add(scope.nodes["quality"], path, expected, format_duration(quality.window))
 
 

@@ -15,6 +15,8 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+QUALITY_WINDOWS = 60
+"""Quality windows that may wait for labels at a time: each is held until its last one may come."""
 STEPS = 60
 """Steps in which labels arrive during one quality window: what comes in one is judged at once."""
 
@@ -98,10 +100,17 @@ class Quality(Block, frozen=True, kw_only=True):
     at_least: float | None = None
     at_most: float | None = None
     label_horizon: int = 30 * DAY
-    window: int = DAY
-    """Span of the predictions' event time that is judged as one; a multiple of the slot."""
+    window: int | None = None
+    """Span of the predictions' event time that is judged as one; a multiple of the slot. None
+    stated: a day, or a sixtieth of the horizon if that is longer, in whole slots."""
     positive: str | None = None
     """The class that scores are probabilities of; None: the last one in sorted order."""
+
+    @property
+    def span(self) -> int:
+        """`window` as it is in a contract, where it always stands."""
+        assert self.window is not None
+        return self.window
 
 
 class LedgerPlan(Block, frozen=True, kw_only=True):
@@ -241,7 +250,7 @@ class Contract(Block, frozen=True, kw_only=True):
     @property
     def step(self) -> int:
         """Span of arrival time in which joined rows are summed up, microseconds: whole slots."""
-        window = self.slot if self.quality is None else self.quality.window
+        window = self.slot if self.quality is None else self.quality.span
         return max(1, window // (STEPS * self.slot)) * self.slot
 
     def __post_init__(self) -> None:
@@ -250,6 +259,11 @@ class Contract(Block, frozen=True, kw_only=True):
             length = -(-HOUR // self.slot) * self.slot
             window = WindowPlan(length=length, hop=length)
             msgspec.structs.force_setattr(self, "windows", (window,))
+        if self.quality is not None and self.quality.window is None:
+            least = max(DAY, -(-self.quality.label_horizon // QUALITY_WINDOWS))
+            window_us = -(-least // self.slot) * self.slot
+            quality = msgspec.structs.replace(self.quality, window=window_us)
+            msgspec.structs.force_setattr(self, "quality", quality)
 
     def feature(self, name: str) -> FeaturePlan:
         """Return what is said of a feature, or the defaults."""

@@ -11,6 +11,15 @@ import numpy.typing as npt
 from scipy.special import gammainc, ndtr
 
 from driftline.detect.betting import Floats, inside_margin
+from driftline.stats.resample import (
+    LEVELS,
+    MISSING_DOWN,
+    MISSING_UP,
+    ODDS,
+    SHIFTS,
+    SLOPES,
+    SPREADS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,27 +29,17 @@ if TYPE_CHECKING:
 
 Aspect = Literal["missing", "unseen", "values"]
 
-SHIFTS = (0.25, 0.5, 1.0, 2.0)
-"""Location bets, both ways, in reference standard deviations on the normal-score scale."""
-SPREADS = (1.2, 1.5, 2.2, 0.8, 0.5)
-"""Spread bets: factors on the standard deviation, on the same scale."""
 HUMPS = 0.85
 """A shape bet: two normal laws, this far to either side, in place of one of the same spread."""
 SKEW = 4.0
 """Two shape bets: a gamma law of this shape parameter, and its mirror image."""
-RATES_UP = (0.01, 0.04, 0.2, 0.8)
-"""Missing and unseen bets: this share of what was present (or seen) goes away."""
-RATES_DOWN = (0.5, 0.05)
-"""Missing bets downwards: factors on the rate."""
-LEVELS = 4
-"""Most frequent levels of a categorical that have bets of their own, odds doubled and halved."""
 
-_INTERIOR = 2 * len(SHIFTS) + len(SPREADS) + 4
+_INTERIOR = len(SHIFTS) + len(SPREADS) + 4
 LEARNT = 3
 """Bets learnt from earlier slots; they stand last and have no row in the table."""
 
-MISSING = slice(0, len(RATES_UP) + len(RATES_DOWN))
-UNSEEN = slice(MISSING.stop, MISSING.stop + len(RATES_UP))
+MISSING = slice(0, len(MISSING_UP) + len(MISSING_DOWN))
+UNSEEN = slice(MISSING.stop, MISSING.stop + len(MISSING_UP))
 FIXED = slice(UNSEEN.stop, UNSEEN.stop + _INTERIOR)
 LEARN = slice(FIXED.stop, FIXED.stop + LEARNT)
 TABLE = FIXED.stop
@@ -84,7 +83,7 @@ def place_bets(laws: Laws, aspects: Collection[Aspect]) -> Table:
         if "missing" in aspects:
             _missing(laws, i, pays[i, MISSING], active[i, MISSING])
         if "unseen" in aspects and laws.judges_unseen[i]:
-            for k, share in enumerate(RATES_UP, UNSEEN.start):
+            for k, share in enumerate(MISSING_UP, UNSEEN.start):
                 q = laws.unseen_up[i] + (1 - laws.unseen_up[i]) * share
                 pays[i, k, :-2] = np.log((1 - q) / (1 - laws.unseen_up[i]))
                 pays[i, k, -2] = np.log(q / laws.unseen_up[i])
@@ -112,12 +111,12 @@ def place_bets(laws: Laws, aspects: Collection[Aspect]) -> Table:
 
 def _missing(laws: Laws, i: int, pays: Floats, active: npt.NDArray[np.bool_]) -> None:
     up, down = laws.missing_up[i], laws.missing_down[i]
-    for k, share in enumerate(RATES_UP):
+    for k, share in enumerate(MISSING_UP):
         q = up + (1 - up) * share
         pays[k, :-1] = np.log((1 - q) / (1 - up))
         pays[k, -1] = np.log(q / up)
         active[k] = up < 0.98
-    for k, factor in enumerate(RATES_DOWN, len(RATES_UP)):
+    for k, factor in enumerate(MISSING_DOWN, len(MISSING_UP)):
         if down > 0.005:
             q = down * factor
             pays[k, :-1] = np.log((1 - q) / (1 - down))
@@ -160,10 +159,9 @@ def _ordered(laws: Laws, i: int) -> list[tuple[Floats, float]]:
     cuts = laws.score_edges[i, : bins + 1]
     far = laws.farthest[i]
     out = []
-    for size in SHIFTS:
-        for shift in (size, -size):
-            cdf = np.array([_NORMAL.cdf(float(c) - shift) for c in cuts])
-            out.append((np.diff(cdf), _NORMAL.cdf(shift - far) + _NORMAL.cdf(-shift - far)))
+    for shift in SHIFTS:
+        cdf = np.array([_NORMAL.cdf(float(c) - shift) for c in cuts])
+        out.append((np.diff(cdf), _NORMAL.cdf(shift - far) + _NORMAL.cdf(-shift - far)))
     for factor in SPREADS:
         cdf = np.array([_NORMAL.cdf(float(c) / factor) for c in cuts])
         out.append((np.diff(cdf), 2 * _NORMAL.cdf(-far / factor)))
@@ -194,13 +192,13 @@ def _levels(column: Column, p: Floats) -> list[tuple[Floats, float]]:
     order = np.argsort(-p, kind="stable")
     out = []
     for level in order[: min(LEVELS, column.bins - 1)]:
-        for odds in (2.0, 0.5):
+        for odds in ODDS:
             q = p.copy()
             q[level] *= odds
             out.append((q / q.sum(), 0.0))
     # Towards the frequent levels, and towards the rare ones.
     rank = (np.argsort(np.argsort(-p, kind="stable"), kind="stable") + 0.5) / p.size - 0.5
-    for slope in (1.0, -1.0, 2.0, -2.0):
+    for slope in SLOPES:
         q = p * np.exp(slope * rank)
         out.append((q / q.sum(), 0.0))
     return out

@@ -128,9 +128,9 @@ def _told(part: Part) -> tuple[int, tuple[Any, ...]]:
     return part.ts, part.body
 
 
-def _order(part: Part) -> tuple[int, bytes]:
+def _order(part: Part) -> tuple[int, bytes, int]:
     # By what is said, where two say it of the same moment, not by whose partition came first.
-    return part.ts, _encode(part.body)
+    return part.ts, _encode(part.body), part.at
 
 
 _encode = msgspec.msgpack.Encoder().encode

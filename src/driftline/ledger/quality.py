@@ -128,7 +128,7 @@ class Quality:
         return self._alarm.refused
 
     def _next(self, at: int) -> int:
-        return (at // self._plan.window + 1) * self._plan.window
+        return (at // self._plan.span + 1) * self._plan.span
 
     def tell(self, until: int, *, passed: bool) -> list[tuple[bytes, bytes]]:
         """Return messages for the `windows` topic: what is due by a time (microseconds).
@@ -142,7 +142,7 @@ class Quality:
             what is replayed was reached), labels may well be on their way: no window is over then.
         """
         out: list[tuple[bytes, bytes]] = []
-        while (now := min(self._due, self._first_end if passed else _DONE)) <= until:
+        while (now := min(self._due, self._first_end if passed else _DONE)) <= until < _DONE:
             out += self._tell(now)
             self._due = _DONE
         return out
@@ -152,10 +152,10 @@ class Quality:
         """When the first window is over: a multiple of the windows' length, microseconds."""
         if not self._windows:
             return _DONE
-        return -(-self._end(min(self._windows)) // self._plan.window) * self._plan.window
+        return -(-self._end(min(self._windows)) // self._plan.span) * self._plan.span
 
     def _end(self, window: int) -> int:
-        return window + self._plan.window + self._plan.label_horizon
+        return window + self._plan.span + self._plan.label_horizon
 
     def _tell(self, now: int) -> list[tuple[bytes, bytes]]:
         maturity, delays = self._maturity(now)
@@ -176,7 +176,7 @@ class Quality:
             del self._windows[window]
             self._packed.pop(window, None)
         self._taken -= over
-        self._over = {w for w in self._over | over if self._end(w) + self._plan.window > now}
+        self._over = {w for w in self._over | over if self._end(w) + self._plan.span > now}
         self._changed.clear()
         return out
 
@@ -186,7 +186,7 @@ class Quality:
         ages: dict[str, tuple[list[int], list[int]]] = {}
         for window, cell in self._windows.items():
             delays.merge(cell.delays)
-            age = max(0, now - window - self._plan.window // 2)
+            age = max(0, now - window - self._plan.span // 2)
             for name, count in _waiting(cell).items():
                 if count > 0:
                     held = ages.setdefault(name, ([], []))
@@ -201,7 +201,7 @@ class Quality:
             return
         before = self._calm.card.rows
         for window in sorted(self._windows.keys() - self._taken):
-            age = now - window - self._plan.window
+            age = now - window - self._plan.span
             if age < 0 or not maturity.mature(age) or self._calm.card.rows >= CALM_ROWS:
                 break
             self._calm.merge(self._windows[window])
@@ -224,7 +224,7 @@ class Quality:
         self, window: int, now: int, maturity: Maturity, delays: Delays, *, final: bool
     ) -> tuple[bytes, bytes]:
         cell = self._windows[window]
-        end = window + self._plan.window
+        end = window + self._plan.span
         age = now - end
         about = f"{self._contract.model}|quality|{window}"
         body = {

@@ -85,6 +85,7 @@ class Reviews:
         self._costs = dict(decision.costs) if decision is not None else {}
         every = decision.threshold_review_every if decision is not None else None
         self._every = PERIOD if every is None else every
+        self._span = contract.quality.span if contract.quality is not None else 0
         self._card, self._exposure = Scorecard.empty(), Exposure.empty()
         self._since: int | None = None
 
@@ -105,7 +106,7 @@ class Reviews:
             self._since = window
         self._card.merge(cell.card)
         self._exposure.merge(cell.exposure)
-        if now - self._since < self._every:
+        if window + self._span - self._since < self._every:
             return None
         since, self._since = self._since, None
         found = self._review(since, now, self._today, classes)

@@ -182,7 +182,7 @@ class Join:
         assert contract.quality is not None
         told = claim.prediction or claim.label
         assert told is not None
-        window = told[0] // contract.quality.window * contract.quality.window
+        window = told[0] // contract.quality.span * contract.quality.span
         # In the last slot of its step, with which the step is closed.
         at = claim.at // contract.step * contract.step + contract.step - contract.slot
         close_at = at + contract.slot + contract.lateness

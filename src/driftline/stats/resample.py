@@ -38,15 +38,23 @@ of a column's bets did in 6 of 4,263 columns, independent, autoregressive and se
 LARGEST = 1e4
 """Most that a correlation time is raised to."""
 HALVINGS = 14
-SHIFTS = (0.25, 0.5, 1.0, 2.0, -0.25, -0.5, -1.0, -2.0)
+
+# The sizes of change that are betted on, here and in `driftline.detect.bets`.
+SHIFTS = (0.25, -0.25, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0)
+"""Of location, in reference standard deviations on the normal-score scale."""
 SPREADS = (1.2, 1.5, 2.2, 0.8, 0.5)
+"""Factors on the standard deviation, on the same scale."""
 LEVELS = 4
+"""Most frequent levels of a categorical that have bets of their own."""
 ODDS = (2.0, 0.5)
-SLOPES = (1.0, 2.0, -1.0, -2.0)
+"""Factors on the odds of such a level."""
+SLOPES = (1.0, -1.0, 2.0, -2.0)
+"""From frequent levels to rare ones, and back: the logarithm of the factor from one end to the
+other."""
 MISSING_UP = (0.01, 0.04, 0.2, 0.8)
+"""Shares of what was present (or seen) that go away."""
 MISSING_DOWN = (0.5, 0.05)
-"""The bets, of the sizes that `driftline.detect.bets` places: shifts and factors on the normal
-scores of numbers; odds and slopes over levels; shares that go missing, factors on the rate."""
+"""Factors on the missing rate."""
 
 
 def make_fair(column: Column, table: Floats, rho: float, tau: float) -> tuple[float, float]:
