@@ -53,9 +53,7 @@ def test_observe_sends_panes_then_marks_everywhere_then_is_safe() -> None:
         source=SOURCE,
         events=0,
         on_batch=lambda records: emission,
-        on_idle=lambda wall, quiet_for: SimpleNamespace(
-            **{**vars(nothing), "mark": b"%d" % wall}
-        ),
+        on_idle=lambda wall, quiet_for: SimpleNamespace(**{**vars(nothing), "mark": b"%d" % wall}),
         checkpoint=lambda: Checkpoint(5, 1, 9, 2),
     )
     owner = ObserveOwner(observe, 0, CONFIG)

@@ -50,7 +50,10 @@ def only(text: str) -> str:
         ("model: m\nquality: {metric: auc, at_least: 0.7}", DAY),
         ("model: m\nslot: 7s\nquality: {metric: auc, at_least: 0.7}", 86_401 * SECOND),
         ("model: m\nquality: {metric: auc, at_least: 0.7, label_horizon: 120d}", 2 * DAY),
-        ("model: m\nquality: {metric: auc, at_least: 0.7, window: 6h, label_horizon: 9d}", 6 * HOUR),
+        (
+            "model: m\nquality: {metric: auc, at_least: 0.7, window: 6h, label_horizon: 9d}",
+            6 * HOUR,
+        ),
     ],
 )
 def test_quality_windows_are_a_day_unless_stated(text: str, window: int) -> None:
@@ -242,7 +245,7 @@ def test_yaml_is_read_as_editors_read_it() -> None:
             "$.quality.at_most: expected at_least, because a larger auc is better, got at_most",
         ),
         (
-            "model: m\nslot: 7s\nquality: {metric: auc, at_least: 0.7, window: 1h, label_horizon: 1d}",
+            "model: m\nslot: 7s\nquality: {metric: f1, at_least: 1, window: 1h, label_horizon: 9h}",
             "$.quality.window: expected a multiple of the slot (7s), got 1h",
         ),
         (

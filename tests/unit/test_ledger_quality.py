@@ -45,8 +45,8 @@ def classified(rng: np.random.Generator, rows: int, right: float) -> tuple[list[
 
 
 def measured(rng: np.random.Generator, rows: int, error: float) -> tuple[list[Any], list[Any]]:
-    truth = rng.normal(100, 10, rows)
-    made = [(float(t + e), None, None, ()) for t, e in zip(truth, rng.laplace(0, error, rows))]
+    truth, off = rng.normal(100, 10, rows), rng.laplace(0, error, rows)
+    made = [(float(t + e), None, None, ()) for t, e in zip(truth, off, strict=True)]
     return made, [(float(t), None) for t in truth]
 
 

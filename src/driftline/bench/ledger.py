@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from driftline.bench.cores import choose
 from driftline.bench.launch import rss_mb
 from driftline.bench.machine import describe
 from driftline.contract import DAY, SECOND, Book, parse
@@ -112,12 +113,12 @@ def run(pairs: int, notify: Callable[[str], None]) -> LedgerCost:
         notify("the store is lost, and read again")
         fresh = _join(book, Path(folder) / "fresh")
         again = [
-            _timed(fresh.rebuild, _batches(book, kind, pairs, first))
-            for kind, first in (("prediction", 0), ("label", predictions.records))
+            _timed(fresh.rebuild, _batches(book, "prediction", pairs, 0)),
+            _timed(fresh.rebuild, _batches(book, "label", pairs, predictions.records)),
         ]
         fresh.close()
     return LedgerCost(
-        machine=describe(),
+        machine=describe(choose()),
         pairs=pairs,
         predictions_s=predictions.cpu_s,
         labels_s=labels.cpu_s,
@@ -174,7 +175,10 @@ def _batches(book: Book, kind: EventType, pairs: int, first: int) -> Iterator[li
 
 
 def _frame(
-    kind: EventType, rows: npt.NDArray[np.int64], ts: npt.NDArray[np.int64], rng: np.random.Generator
+    kind: EventType,
+    rows: npt.NDArray[np.int64],
+    ts: npt.NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> Frame:
     ids = [f"{row:016x}" for row in rows.tolist()]
     frame = Frame(MODEL, kind, ts, rows, np.zeros_like(rows), ids=ids)

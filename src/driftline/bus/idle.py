@@ -47,7 +47,7 @@ class IdleWatch:
         self._since: dict[Source, tuple[int, int, float]] = {}
         self._idle: set[Source] = set()
         self._answered = runtime.clock.steady()
-        self._outputs = (0, 0)
+        self._outputs = (0, 0, 0)
         self._joined: dict[Source, int] | None = None
         self._last: dict[Source, int] | None = None
         self.quiet_since: float | None = None
@@ -148,7 +148,8 @@ class IdleWatch:
         """
         detectors, joiners = self._runtime.detectors(), self._runtime.joiners()
         outputs = (
-            sum(owner.outputs for owner in (*detectors, *joiners)),
+            sum(owner.outputs for owner in detectors),
+            sum(owner.outputs for owner in joiners),
             sum(owner.handled for owner in self._runtime.observers()),
         )
         if not settled or outputs != self._outputs:

@@ -33,7 +33,5 @@ def threshold_message(review: Review, contract: Contract) -> tuple[bytes, bytes]
         "threshold": {key: value for key, value in review.to_json().items() if key != "text"},
         "text": review.text,
     }
-    value = cloud_event(
-        name, "feedback.threshold_review_due", contract.model, review.at, data
-    )
+    value = cloud_event(name, "feedback.threshold_review_due", contract.model, review.at, data)
     return name.encode(), value

@@ -49,4 +49,6 @@ def binned_sums(sums: Counts, codes: Integers) -> Floats:
     at = np.minimum(np.searchsorted(codes, of), max(codes.size - 1, 0))
     values = np.ldexp(sums.weights.astype(np.float64), exponent)
     known = codes[at] == of if codes.size else np.zeros(of.size, dtype=np.bool_)
-    return np.bincount(at[known], weights=values[known], minlength=codes.size)
+    return np.asarray(
+        np.bincount(at[known], weights=values[known], minlength=codes.size), dtype=np.float64
+    )

@@ -179,8 +179,10 @@ def _add_paired(cells: list[Cell], task: Task, paired: _Rows) -> None:
         if own.size < rows.size:
             pairs = read.pairs.take(own)
         cell.count("labelled", int(pairs.sign.sum(dtype=np.int64)))
-        classes = [["all"] * own.size] * 2 if task.regression else [pairs.predicted, pairs.label]
-        cell.delays = Delays.of(*classes, took[own], pairs.sign)  # type: ignore[arg-type]
+        guess, truth = pairs.predicted, pairs.label
+        if isinstance(guess, np.ndarray) or isinstance(truth, np.ndarray):
+            guess = truth = ["all"] * own.size
+        cell.delays = Delays.of(guess, truth, took[own], pairs.sign)
 
 
 def _split(rows: _Rows, read: Integers) -> Iterator[tuple[int, Integers]]:
@@ -188,8 +190,7 @@ def _split(rows: _Rows, read: Integers) -> Iterator[tuple[int, Integers]]:
     groups = np.array(rows.groups, dtype=np.int64)[read]
     order = np.argsort(groups, kind="stable")
     found, starts = np.unique(groups[order], return_index=True)
-    for group, places in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-        yield group, places
+    yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
 
 
 def _read(task: Task, rows: _Rows, label: float | str | None = None) -> Read:

@@ -159,8 +159,9 @@ class Losses(Unlearning):
         if weight <= 0:
             return None
         total = float((losses * weights).sum() / classes)
-        gains = np.minimum(losses, FARTHEST * self._bound) - self._bound
-        return Stake(gains, weights * (scale / classes), total, float(weight))
+        gains = np.asarray(np.minimum(losses, FARTHEST * self._bound) - self._bound)
+        rows = np.asarray(weights * (scale / classes))
+        return Stake(gains, rows, total, float(weight))
 
     def _losses(self, of: Reading) -> tuple[Floats, Integers, int]:
         logs = self._metric == "log_loss"
@@ -221,7 +222,7 @@ class Errors(Unlearning):
             sizes = np.abs(error_values(of.errors.codes))
             if self._squares:
                 sizes **= 2
-            rows = of.errors.weights * scale
+            rows = np.asarray(of.errors.weights * scale)
             told = float((sizes * of.errors.weights).sum())
             if told > 0 and total > 0:
                 # Codes are good to 1/256; made to add up to the exact sum they lean no way.

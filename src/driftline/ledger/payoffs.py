@@ -184,7 +184,7 @@ class Payoffs:
         squares = t.value2_weight2 - 2 * mean * t.value_weight2 + mean**2 * t.weight2
         band, at = np.unique(t.band[there], return_inverse=True)
         rows, total, squares, acted = (
-            np.bincount(at, each[there])
+            np.asarray(np.bincount(at, each[there]), dtype=np.float64)
             for each in (t.rows, total, np.maximum(squares, 0.0), t.rows * t.acted)
         )
         score = (band - 1) / BANDS

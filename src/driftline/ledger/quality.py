@@ -18,6 +18,7 @@ from driftline.events.time import format_ts
 from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
+from driftline.ledger.exposure import Exposure
 from driftline.ledger.loss import Losses
 from driftline.ledger.maturity import Maturity, early_bias
 from driftline.ledger.promised import Promised, refusal
@@ -196,7 +197,7 @@ class Quality:
         return Maturity.of(delays, self._plan.label_horizon), delays
 
     def _learn(self, now: int, maturity: Maturity) -> None:
-        """Calibrate scores on the first windows, each taken when it is mature, until that is enough."""
+        """Learn from the first windows, each when it is mature, what to expect of others."""
         if self._calm.card.rows >= CALM_ROWS:
             return
         before = self._calm.card.rows
@@ -369,10 +370,10 @@ def _waiting(cell: Cell) -> dict[str, int]:
     labelled = {
         name: int(counts.weights.sum()) for name, counts in cell.delays.by_predicted.items()
     }
-    if not isinstance(cell.card, Scorecard):
-        made = {"all": cell.counts.get("predicted", 0)}
-    else:
+    if isinstance(cell.exposure, Exposure):
         made = cell.exposure.by_class()
+    else:
+        made = {"all": cell.counts.get("predicted", 0)}
     return {name: count - labelled.get(name, 0) for name, count in made.items()}
 
 

@@ -59,7 +59,7 @@ class Review:
         return self.regret_at_least > 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON values; an infinite threshold is null, as is an unknown one."""
+        """Return the figures as JSON values; a threshold that is infinite or unknown is null."""
         return {
             "today": plain(self.today),
             "best": _finite(self.best),

@@ -219,7 +219,7 @@ def _marked(rows: list[int], size: int) -> Marks:
 
 def _numbers(column: Sequence[Any]) -> Floats:
     """Return a fresh array of the finite numbers in a column, NaN for anything else."""
-    plain = isinstance(column, np.ndarray) or set(map(type, column)) <= _NUMERIC
+    plain = set(map(type, column)) <= _NUMERIC
     found = np.array(column if plain else [_number(value) for value in column], dtype=np.float64)
     found[np.isinf(found)] = np.nan
     return found

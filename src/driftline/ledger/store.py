@@ -56,7 +56,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         ttl = AccessType.read_write().with_ttl(max(1, keep // SECOND))
         self._db: Any = Rdict(str(folder), _options(), access_type=ttl)
-        fast = WriteOptions()
+        fast: Any = WriteOptions()  # its stubs take this property for a method
         fast.disable_wal = True
         self._db.set_write_options(fast)
 

@@ -104,7 +104,8 @@ def section(place: int, quality: ModelQuality) -> str:
         "<details><summary>All windows as a table</summary><div class=scroll><table><thead><tr>"
         "<th>Predictions of</th><th class=num>Predictions</th><th class=num>Labelled</th>"
         f"<th class=num>{escape(metric)}</th><th class=num>Estimated</th><th>Labels</th>"
-        f"<th>Concept drift</th></tr></thead><tbody>{rows}</tbody></table></div></details></section>"
+        f"<th>Concept drift</th></tr></thead><tbody>{rows}</tbody></table></div></details>"
+        "</section>"
     )
 
 
