@@ -159,6 +159,22 @@ def test_it_is_the_predictions_day_that_counts_however_late_labels_are() -> None
     assert abs(story.found[0].change_point - (START + 8 * DAY)) <= DAY
 
 
+def test_a_regression_has_an_interval_and_is_foretold() -> None:
+    story = Story(MAE)
+    story.go(24 * 6, 0.9)
+    last = [window for window in story.told if window["final"]][-1]
+    low, high = last["interval"]["mae"]
+    assert low < last["realised"]["mae"] < high
+    assert high - low < 0.5
+    told = [window for window in story.told if window["estimated"]]
+    assert told
+    for window in told:
+        expected = window["estimated"]["mae"]
+        assert expected["value"] == pytest.approx(0.9, abs=0.15)
+        assert 0 < expected["sd"] < 0.2
+        jsonschema.validate(window, json_schema("quality-window"))
+
+
 def test_an_improvement_never_rings() -> None:
     story = Story(ACCURACY)
     story.go(24 * 5, 0.85)

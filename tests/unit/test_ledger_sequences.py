@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from driftline.ledger.sequences import LEAST_RARER, LEAST_ROWS, Bernstein, asymptotic, rates
+from driftline.ledger.sequences import LEAST_RARER, LEAST_ROWS, asymptotic, rates
 
 ALPHA = 0.05
 RUNS = 200
@@ -48,38 +48,6 @@ def test_rates_are_no_wider_than_looking_for_ever_costs() -> None:
     assert 0.5 < low[3] < 1
     assert high[3] == 1
     assert (low[4], high[4]) == (0, 1)
-
-
-def test_bernstein_holds_at_all_times_and_learns_the_spread() -> None:
-    rng = np.random.default_rng(3)
-    truth = 0.3
-    sequence = Bernstein(RUNS, ALPHA)
-    bounds = []
-    for _ in range(150):
-        rows = rng.integers(0, 30)
-        x = rng.beta(truth * 40, (1 - truth) * 40, (rows, RUNS))
-        sequence.update(np.full(RUNS, rows), x.sum(axis=0), (x * x).sum(axis=0))
-        bounds.append(sequence.bounds())
-    low, high = np.array(bounds).transpose(1, 0, 2)
-    assert missed(low, high, truth) <= MOST_MISSED
-    # A coin of that mean would have a spread six times as large.
-    as_coins = np.subtract(*rates(sequence.total, sequence.rows)[::-1])
-    assert np.all(high[-1] - low[-1] < as_coins * 0.4)
-
-
-def test_bernstein_takes_up_where_it_stood_and_refuses_what_is_no_slot() -> None:
-    rng = np.random.default_rng(4)
-    one, other = Bernstein(2), Bernstein(2)
-    for at in range(20):
-        x = (rng.random((7, 2)) < 0.2).sum(axis=0)
-        one.update([7, 7], x, x)
-        if at == 9:
-            other.restore(one.snapshot())
-        elif at > 9:
-            other.update([7, 7], x, x)
-    assert np.array_equal(one.bounds(), other.bounds())
-    with pytest.raises(ValueError, match="expected 0 <= squares <= total <= rows"):
-        one.update([-1, 1], [0, 0], [0, 0])
 
 
 def test_the_asymptotic_sequence_holds_by_its_rule_and_not_without() -> None:

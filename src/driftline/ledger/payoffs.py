@@ -9,21 +9,17 @@ import numpy as np
 
 from driftline.errors import DriftlineError
 from driftline.ledger.scorecard import WEIGHT_STEPS
-from driftline.ledger.trials import BANDS, NO_BAND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.ledger.pairs import Floats
     from driftline.ledger.scorecard import ScoreTable
-    from driftline.ledger.trials import Trials
 
 __all__ = ["Coverage", "Payoffs", "UnknownPayoffError"]
 
 FEW_EVENTS = 10
 """Of the rarer kind: with fewer a sum is not near the normal law."""
-LEAST_ROWS = 30
-"""The same of rows whose outcomes may be any number."""
 LEAST_COVERED = 0.5
 """Labels of one side as a share of the other side's, below which they are called selective."""
 
@@ -155,72 +151,3 @@ class Payoffs:
             spread=-hit * miss,
             least=FEW_EVENTS / min(even, 1 - even),
         )
-
-    @classmethod
-    def of_trials(cls, trials: Trials) -> Payoffs:
-        """Work payoffs out of outcomes of decisions that chance had a part in.
-
-        Of these alone: a threshold is compared with others on the scores at which either action was
-        possible. Each outcome weighs by one over the chance of the action that brought it
-        (Horvitz and Thompson 1952), less the mean of all, which costs nothing and scatters less.
-
-        Raises
-        ------
-        UnknownPayoffError
-            There are none, or at some scores one action was never taken.
-        """
-        t = trials.table()
-        there = t.band != NO_BAND
-        if not there.any():
-            msg = (
-                "outcomes: expected decisions with a score that were left to chance, got none: "
-                "outcomes of one action do not tell what the other would have brought; act at "
-                "random on a small share of predictions, and log each decision's propensity"
-            )
-            raise UnknownPayoffError(msg)
-        mean = float(t.value[there].sum() / t.weight[there].sum())
-        sign = np.where(t.acted, 1.0, -1.0)
-        total = sign * (t.value - mean * t.weight)
-        squares = t.value2_weight2 - 2 * mean * t.value_weight2 + mean**2 * t.weight2
-        band, at = np.unique(t.band[there], return_inverse=True)
-        rows, total, squares, acted = (
-            np.asarray(np.bincount(at, each[there]), dtype=np.float64)
-            for each in (t.rows, total, np.maximum(squares, 0.0), t.rows * t.acted)
-        )
-        score = (band - 1) / BANDS
-        _check_both_actions(score, rows, acted)
-        left_value = np.bincount(at, (t.value * ~t.acted)[there])
-        value = np.append(np.cumsum(total[::-1])[::-1], 0.0)
-        # The outcomes' scatter about the best threshold: that of the nearest third of all rows.
-        place = np.cumsum(rows) - rows / 2
-        middle = np.append(place, rows.sum())[int(np.argmax(value))]
-        middle = np.clip(middle, rows.sum() / 6, rows.sum() * 5 / 6)
-        near = np.abs(place - middle) <= rows.sum() / 6 + rows.max()
-        return cls(
-            score=score,
-            rows=rows,
-            total=total,
-            squares=squares,
-            idle=float(left_value.sum()),
-            spread=float(squares[near].sum() / rows[near].sum()),
-            least=LEAST_ROWS,
-        )
-
-
-def _check_both_actions(score: Floats, rows: Floats, acted: Floats) -> None:
-    before, whole = np.cumsum(rows) - rows, rows.sum()
-    for name, taken in (("acted on", acted), ("left", rows - acted)):
-        at = np.flatnonzero(taken)
-        # Rows from one score at which the action was taken to the next, and outside of the first
-        # and the last. By chance alone they are not so many.
-        begins = np.append(0.0, (before + rows)[at])
-        ends = np.append(before[at], whole)
-        widest = int(np.argmax(ends - begins))
-        if ends[widest] - begins[widest] >= LEAST_ROWS * whole / max(taken.sum(), 1):
-            low, high = np.concatenate([score[:1], score[at], score[-1:]])[widest : widest + 2]
-            msg = (
-                f"outcomes: of decisions with scores between {low:.3g} and {high:.3g} none was "
-                f"{name} by chance, so what that would have brought there is not known; let chance "
-                "decide on a small share of predictions of every score"
-            )
-            raise UnknownPayoffError(msg)

@@ -6,21 +6,16 @@ read whenever somebody opens the page. Which one to take:
 
 - `rates`, for shares of counts (accuracy, recall, coverage): a function of the counts alone, so it
   can be taken of merged scorecards, in whatever slots they came.
-- `Bernstein`, for values in [0, 1] whose spread is well below that of a coin of the same mean (a
-  Brier loss, a block's AUC): it learns the spread, so it must see the slots one after the other.
-- `asymptotic`, for values without bounds (errors, AIPW terms): correct for large counts only, and
-  silent before.
+- `asymptotic`, for values without bounds (errors): right for large counts only, and silent before.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, xlog1py, xlogy
-
-from driftline.detect.state import pack, unpack
 
 if TYPE_CHECKING:
     Bounds = tuple["Floats", "Floats"]
@@ -34,8 +29,6 @@ LEAST_RARER = 50
 row 1000 on."""
 BEST_AT = 1000.0
 """Rows at which the asymptotic sequence is tightest."""
-MOST_STAKED = 0.5
-"""Largest bet of the empirical Bernstein sequence."""
 _HALVINGS = 40
 
 
@@ -136,88 +129,3 @@ def asymptotic(
         told = told & (np.asarray(rarer) >= LEAST_RARER)
     half = np.where(told, half, np.inf)
     return mean - half, mean + half
-
-
-class Bernstein:
-    """Predictable-mixture empirical Bernstein sequences of many streams, one update a slot.
-
-    Each row is bet on with ``exp(l (x - m) - (x - g)² (-ln(1-l) - l))``, whose mean is at most 1
-    for the true mean m, whatever the guess g and the stake l in [0, 1), as long as both were fixed
-    before. Here they are fixed before the *slot*, so of a slot only three sums are needed and the
-    order of its rows means nothing. The price: the first slot is judged knowing nothing of its
-    spread (as if it were a coin's), so a stream that comes in a single slot is better off with
-    `rates`.
-
-    Attributes
-    ----------
-    rows, total, spread
-        Count, sum, and sum of squared distances to the guesses; float64 of shape (streams,).
-    staked, won, paid
-        Sums of l · rows, l · total, and of the price of the spread; of that shape.
-
-    Parameters
-    ----------
-    streams
-        How many; 48 bytes each.
-    alpha
-        Probability, of each stream, that its truth is ever outside.
-
-    References
-    ----------
-    Waudby-Smith and Ramdas (2024), Estimating means of bounded random variables by betting,
-    theorem 2. Howard, Ramdas, McAuliffe, Sekhon (2021), Time-uniform confidence sequences.
-    """
-
-    def __init__(self, streams: int = 1, alpha: float = 0.05) -> None:
-        self._log = float(np.log(2 / alpha))
-        for name in _FIELDS:
-            setattr(self, name, np.zeros(streams))
-
-    rows: Floats
-    total: Floats
-    spread: Floats
-    staked: Floats
-    won: Floats
-    paid: Floats
-
-    def update(self, rows: npt.ArrayLike, total: npt.ArrayLike, squares: npt.ArrayLike) -> None:
-        """Take one slot: count, sum and sum of squares of values in [0, 1], shape (streams,).
-
-        A stream without rows in the slot has zeros. Rows that are taken back (negative counts)
-        must first be set off against later ones: a slot below 0 is no slot.
-        """
-        n = np.asarray(rows, dtype=np.float64)
-        x, xx = np.asarray(total, dtype=np.float64), np.asarray(squares, dtype=np.float64)
-        if np.any(n < 0) or np.any(x < 0) or np.any(xx > x) or np.any(x > n):
-            msg = f"slot: expected 0 <= squares <= total <= rows, got {xx}, {x}, {n}"
-            raise ValueError(msg)
-        guess = (self.total + 0.5) / (self.rows + 1)
-        variance = (self.spread + 0.25) / (self.rows + 1)
-        reach = np.maximum(self.rows + n, 1.0)
-        stake = np.sqrt(2 * self._log / (variance * reach * np.log(reach + 1)))
-        stake = np.minimum(stake, MOST_STAKED)
-        deviation = np.maximum(xx - 2 * guess * x + guess * guess * n, 0.0)
-        self.rows = self.rows + n
-        self.total = self.total + x
-        self.spread = self.spread + deviation
-        self.staked = self.staked + stake * n
-        self.won = self.won + stake * x
-        self.paid = self.paid - deviation * (np.log1p(-stake) + stake)
-
-    def bounds(self) -> Bounds:
-        """Return lower and upper bounds of the means, within [0, 1], each of shape (streams,)."""
-        staked = np.maximum(self.staked, 1e-300)
-        centre, half = self.won / staked, (self._log + self.paid) / staked
-        return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as JSON values and bytes."""
-        return {name: pack(getattr(self, name)) for name in _FIELDS}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave."""
-        for name in _FIELDS:
-            setattr(self, name, unpack(state.get(name, {}), getattr(self, name)))
-
-
-_FIELDS = ("rows", "total", "spread", "staked", "won", "paid")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from driftline.detect.plain import plain
 from driftline.ledger.classes import class_order
 from driftline.ledger.concept import ConceptDrift
+from driftline.ledger.exact import UNIT_BITS
 from driftline.ledger.metrics import METRICS, evaluate, metric
 from driftline.ledger.reading import Reading
 from driftline.ledger.scorecard import Scorecard
-from driftline.ledger.sequences import rates
+from driftline.ledger.sequences import asymptotic, rates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +92,10 @@ def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict
     Returns
     -------
     ``realised`` metrics on labelled rows, by name, null where one is not defined; ``interval``, in
-    which accuracy lies with certainty however often one looks; ``estimated`` metrics of all its
-    predictions, labelled or not, with their standard deviation; and ``concept``, what of the
-    promised metric moved inputs do not explain, in words, once nearly all have labels.
+    which accuracy (or the mean absolute error) lies with certainty however often one looks;
+    ``estimated`` metrics of all its predictions, labelled or not, with their standard deviation;
+    and ``concept``, what of the promised metric moved inputs do not explain, in words, once nearly
+    all have labels.
     """
     card, names = cell.card, metrics_of(plan)
     realised = classes.evaluate(card, names) if card.rows > 0 else {}
@@ -102,10 +106,8 @@ def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict
         "estimated": {},
         "concept": None,
     }
-    if isinstance(card, Scorecard) and card.rows > 0:
-        right = sum(weight for (guess, label), weight in card.confusion.items() if guess == label)
-        low, high = rates(right / card.weight * card.rows, card.rows)
-        told["interval"]["accuracy"] = [plain(float(low)), plain(float(high))]
+    if card.rows > 0:
+        told["interval"] = _interval(card)
     if calm is None or cell.exposure.rows <= 0:
         return told
     expected = calm.expect.estimate(cell.exposure, names)  # type: ignore[arg-type]
@@ -126,6 +128,21 @@ def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict
         found = ConceptDrift(plan.metric, value, promised, card.rows, before, beyond)
         told["concept"] = found.words()
     return told
+
+
+def _interval(card: Card) -> dict[str, list[float]]:
+    """Bound what is a mean over rows, at all times together; of unequal weights only roughly."""
+    rows = card.rows
+    if isinstance(card, Scorecard):
+        right = sum(weight for (guess, label), weight in card.confusion.items() if guess == label)
+        name, (low, high) = "accuracy", rates(right / card.weight * rows, rows)
+    else:
+        one = (1 << UNIT_BITS) * card.weight
+        name = "mae"
+        low, high = asymptotic(rows, card.absolute / one * rows, card.squared / one * rows)
+    if not np.isfinite(low + high):
+        return {}
+    return {name: [plain(float(low)), plain(float(high))]}
 
 
 def tell_bias(found: EarlyBias | None) -> str | None:
