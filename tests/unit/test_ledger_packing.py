@@ -11,7 +11,7 @@ from driftline.contract import Book, parse
 from driftline.events.frame import Frame
 from driftline.events.record import Source
 from driftline.ledger.packing import LedgerError, Packer, unpack
-from driftline.ledger.store import Store
+from driftline.ledger.store import Store, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +97,13 @@ def test_only_what_joins_need_is_sent() -> None:
 def test_what_is_not_ours_is_named(value: bytes) -> None:
     with pytest.raises(LedgerError, match="ledger topic: expected"):
         unpack(value)
+
+
+def test_a_store_that_somebody_has_open_is_a_clear_error(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s", 10**12)
+    with pytest.raises(StoreError, match=r"a store that can be opened, got: .*lock"):
+        Store(tmp_path / "s", 10**12)
+    store.close()
 
 
 def test_a_store_keeps_entries_with_how_far_they_go(tmp_path: Path) -> None:

@@ -205,7 +205,11 @@ _WORKER: Final = BlockOf(
         Field("commit_every", Duration("100ms", "1m"), "how often offsets are committed"),
         Field("session_timeout", Duration("1s", "5m"), "when a silent worker is replaced"),
         Field("chunk_records", Integer(1, 1_000_000), "records handled together"),
-        Field("datadir", _PATH, "folder for files that may be lost"),
+        Field(
+            "datadir",
+            _PATH,
+            "folder for files that may be lost, as they are read again",
+        ),
     ),
     checks=(_topics_once,),
 )

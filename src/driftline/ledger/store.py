@@ -20,11 +20,13 @@ from rocksdict import (
     WriteOptions,
 )
 
+from driftline.errors import DriftlineError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Store"]
+__all__ = ["Store", "StoreError"]
 
 SECOND = 1_000_000
 POSITION = b"\x00position"
@@ -35,16 +37,29 @@ BUFFER_BYTES = 32 * 2**20
 BLOOM_BITS = 10
 
 
+class StoreError(DriftlineError):
+    """A store cannot be opened.
+
+    Operator action: see which other worker of this group uses the same `datadir`; or delete the
+    folder, as everything in it is read again from the ledger topic.
+    """
+
+
 class Store:
     """Bytes by key, many at a time.
 
     Parameters
     ----------
     folder
-        Made if it is not there; no other process may have it open.
+        Made if it is not there.
     keep
         How long an entry is kept after it was last written, wall time, microseconds; RocksDB drops
         it at some compaction after that.
+
+    Raises
+    ------
+    StoreError
+        It cannot be opened: another process has it open, or what is there is no store.
 
     Notes
     -----
@@ -55,7 +70,11 @@ class Store:
     def __init__(self, folder: Path, keep: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         ttl = AccessType.read_write().with_ttl(max(1, keep // SECOND))
-        self._db: Any = Rdict(str(folder), _options(), access_type=ttl)
+        try:
+            self._db: Any = Rdict(str(folder), _options(), access_type=ttl)
+        except Exception as error:
+            msg = f"{folder}: expected a store that can be opened, got: {error}"
+            raise StoreError(msg) from error
         fast: Any = WriteOptions()  # its stubs take this property for a method
         fast.disable_wal = True
         self._db.set_write_options(fast)
