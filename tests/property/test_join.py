@@ -34,6 +34,7 @@ CONTRACT = parse(
 )
 BOOK = Book((CONTRACT,))
 TASK = Task.of(CONTRACT)
+SPAN = 60_000_000
 START = 1_795_464_000
 PREDICTIONS, LABELS = Source("predictions", 0), Source("labels", 0)
 LEDGER = Source("ledger", 0)
@@ -107,7 +108,8 @@ def summed(joinings: Sequence[Joining]) -> dict[tuple[int, int], Any]:
     found: dict[tuple[int, int], Any] = {}
     for joining in joinings:
         for _, value in joining.cells:
-            joined = decode_joined(json.loads(value), TASK)
+            joined = decode_joined(json.loads(value), TASK, SPAN)
+            assert joined is not None
             for window, cell in joined.cells.items():
                 assert (joined.start, window) not in found
                 found[joined.start, window] = cell.to_values()
@@ -213,7 +215,8 @@ def test_a_restart_goes_on_as_if_nothing_had_been(loss: str, seed: int, tmp_path
     found: dict[tuple[int, int], Any] = {}
     for joining in joinings:
         for _, value in joining.cells:
-            joined = decode_joined(json.loads(value), TASK)
+            joined = decode_joined(json.loads(value), TASK, SPAN)
+            assert joined is not None
             for window, cell in joined.cells.items():
                 values = cell.to_values()
                 assert found.setdefault((joined.start, window), values) == values

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from driftline.contract import DAY, HOUR, Contract, parse
+from driftline.detect import StateError
 from driftline.events.schema import json_schema
 from driftline.incidents import threshold_message
 from driftline.ledger.cell import Cell, sum_claims
@@ -260,6 +261,32 @@ def test_labels_of_one_action_alone_say_nothing_of_another_threshold() -> None:
     told = story.told[-1]["threshold"]
     assert told["best"] is None
     assert "selective" in told["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "taken", "kept"),
+    [
+        ("{metric: auc, at_least: 0.7, label_horizon: 3d, window: 1d}", True, False),
+        ("{metric: accuracy, at_least: 0.8, label_horizon: 5d, window: 1d}", True, True),
+        ("{metric: accuracy, at_least: 0.8, label_horizon: 3d, window: 12h}", False, False),
+        ("{metric: mae, at_most: 1, label_horizon: 3d, window: 1d}", False, False),
+    ],
+)
+def test_a_contract_may_change_between_two_lives(text: str, taken: bool, kept: bool) -> None:
+    story = Story(ACCURACY)
+    story.go(24 * 4, 0.9)
+    state = story.quality.snapshot()
+    fresh = Quality(contract(text), ARL)
+    assert fresh.can_restore(state) == taken
+    assert not fresh.can_restore(None)
+    if not taken:
+        with pytest.raises(StateError):
+            fresh.restore(state)
+        return
+    before = fresh.snapshot()["alarm"]
+    fresh.restore(state)
+    assert (fresh.snapshot()["alarm"] != before) == kept
+    assert fresh.snapshot()["windows"] == state["windows"]
 
 
 def test_corrections_and_what_makes_no_sense_are_counted() -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from driftline.events.record import RawRecord, Source
-    from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
+    from driftline.pipeline.output import Output
 
 __all__ = ["Watch"]
 

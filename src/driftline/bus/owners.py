@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from driftline.bus.parts import DetectPart, JoinPart, ObservePart
     from driftline.bus.transport import Chunk
     from driftline.events.record import RawRecord, Source
-    from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
+    from driftline.pipeline.output import Output
 
 __all__ = ["DetectOwner", "JoinOwner", "ObserveOwner", "Owner"]
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from driftline.events.record import RawRecord, Source
     from driftline.pipeline.checkpoint import Checkpoint
     from driftline.pipeline.join import Joining
-    from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
+    from driftline.pipeline.output import Output
     from driftline.pipeline.references import References
 
 __all__ = ["DetectPart", "JoinPart", "ObservePart", "Parts", "PipelineParts"]

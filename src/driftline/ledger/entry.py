@@ -39,7 +39,7 @@ class Part(NamedTuple):
     origin
         Hash of its source, offset and index there: the same event sent twice is one part.
     body
-        Of a prediction [prediction, score, shares or None, segment]; of a label [label, weight].
+        Of a prediction (prediction, score, shares by class or None); of a label (label, weight).
     """
 
     kind: int

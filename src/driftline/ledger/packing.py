@@ -33,7 +33,6 @@ TYPES = ("prediction", "label")
 """Event types that are kept; others take no part in any join yet."""
 _MIX = 2_654_435_761
 _WORD = 2**32
-_FIELDS = {"prediction": ("arm", "version"), "label": ("label", "weight")}
 
 
 class LedgerError(DriftlineError):
@@ -51,8 +50,8 @@ class Section(msgspec.Struct, array_like=True, frozen=True):
     offset, index
         Where each stood in its source; likewise.
     fields
-        Values by name, None where absent: of a prediction ``prediction``, ``score``,
-        ``prediction.<class>``, ``segment``, ``arm``, ``version``; of a label ``label``, ``weight``.
+        Values by name, None where absent: of a prediction ``prediction``, ``score`` and
+        ``prediction.<class>``; of a label ``label`` and ``weight``.
     """
 
     model: str
@@ -134,12 +133,12 @@ def _section(frame: Frame, at: Integers, rows: Integers) -> Section:
     def some(column: Sequence[Any]) -> list[Any]:
         return [column[row] for row in picked]
 
-    fields = {n: some(frame.values[n]) for n in _FIELDS[frame.type] if n in frame.values}
-    if frame.type == "prediction":
+    fields: dict[str, list[Any]]
+    if frame.type == "label":
+        fields = {n: some(frame.values[n]) for n in ("label", "weight") if n in frame.values}
+    else:
         names = [n for n in frame.columns if n in {"prediction", "score"} or _is_share(n)]
-        fields |= {name: _plain(frame.columns[name], rows) for name in names}
-        if frame.segments is not None:
-            fields["segment"] = some(frame.segments)
+        fields = {name: _plain(frame.columns[name], rows) for name in names}
     return Section(
         frame.model,
         frame.type,

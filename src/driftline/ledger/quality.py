@@ -128,6 +128,11 @@ class Quality:
             return refusal(self._plan.metric)
         return self._alarm.refused
 
+    @property
+    def _promise(self) -> list[Any]:
+        plan = self._plan
+        return [plan.metric, plan.at_least, plan.at_most, plan.positive]
+
     def _next(self, at: int) -> int:
         return (at // self._plan.span + 1) * self._plan.span
 
@@ -318,6 +323,8 @@ class Quality:
         """Return the whole state as JSON values and bytes."""
         return {
             "format": FORMAT,
+            "of": [self._task.regression, self._plan.span],
+            "promise": self._promise,
             "alarm": None if self._alarm is None else self._alarm.snapshot(),
             "windows": [[window, self._pack(window)] for window in sorted(self._windows)],
             "changed": sorted(self._changed),
@@ -338,10 +345,18 @@ class Quality:
             self._packed[window] = zlib.compress(msgspec.msgpack.encode(plain_values), 1)
         return self._packed[window]
 
+    def can_restore(self, state: dict[str, Any] | None) -> bool:
+        """Return whether a state is of windows and a task like these; contracts change."""
+        mine = [self._task.regression, self._plan.span]
+        return state is not None and state["of"] == mine
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave; raise `StateError` for anything else."""
-        check(state, format=FORMAT)
-        if self._alarm is not None:
+        """Take up what `snapshot` gave; raise `StateError` for anything else.
+
+        The alarm begins afresh where the promise is another one.
+        """
+        check(state, format=FORMAT, of=[self._task.regression, self._plan.span])
+        if self._alarm is not None and state["promise"] == self._promise:
             self._alarm.restore(state["alarm"])
         self._packed = dict(state["windows"])
         self._windows = {

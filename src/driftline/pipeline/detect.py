@@ -9,7 +9,8 @@ import orjson
 
 from driftline.detect import StateError
 from driftline.pipeline.marks import FOREVER, Marks, encode_mark
-from driftline.pipeline.model import Model, Output
+from driftline.pipeline.model import Model
+from driftline.pipeline.output import Output
 from driftline.stats import WireError, decode_pane
 
 if TYPE_CHECKING:

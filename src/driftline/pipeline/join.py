@@ -214,6 +214,11 @@ class Join:
             self._tasks[model] = Task.of(self._book.of(model))
         return self._tasks[model]
 
+    def _span(self, model: str) -> int:
+        quality = self._book.of(model).quality
+        assert quality is not None
+        return quality.span
+
     def _advance(self, value: bytes, out: Joining) -> None:
         self._marks.update(orjson.loads(value))
         low = self._marks.low
@@ -225,7 +230,9 @@ class Join:
             # A label that was read before its prediction, say, waited for nothing in the end.
             cells = {window: cell for window, cell in held.items() if cell}
             if cells:
-                out.cells.append((model.encode(), encode_joined(model, start, self.source, cells)))
+                task, span = self._task(model), self._span(model)
+                message = encode_joined(model, start, self.source, task, span, cells)
+                out.cells.append((model.encode(), message))
         if closed or low // self._tick > self._sent // self._tick or self._marks.idle:
             out.mark = encode_mark(
                 self.source, low, idle=self._marks.idle, quiet_for=self._marks.quiet_for
@@ -292,13 +299,5 @@ def _predictions(section: Section) -> list[tuple[object, ...]]:
         shares = [
             tuple((n, v) for n, v in zip(named, row, strict=True) if v is not None) for row in rows
         ]
-    segments = [tuple(map(tuple, each)) if each else () for each in fields.get("segment", nothing)]
-    return list(
-        zip(
-            fields.get("prediction", nothing),
-            fields.get("score", nothing),
-            shares,
-            segments,
-            strict=True,
-        )
-    )
+    said = fields.get("prediction", nothing), fields.get("score", nothing)
+    return list(zip(*said, shares, strict=True))

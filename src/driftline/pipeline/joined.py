@@ -39,8 +39,16 @@ class Joined:
     cells: dict[int, Cell]
 
 
-def encode_joined(model: str, start: int, source: Source, cells: Mapping[int, Cell]) -> bytes:
-    """Write a message; equal sums give equal bytes."""
+def encode_joined(
+    model: str, start: int, source: Source, task: Task, span: int, cells: Mapping[int, Cell]
+) -> bytes:
+    """Write a message; equal sums give equal bytes.
+
+    Parameters
+    ----------
+    span
+        Length of a quality window, microseconds.
+    """
     return orjson.dumps(
         {
             "v": FORMAT,
@@ -48,14 +56,20 @@ def encode_joined(model: str, start: int, source: Source, cells: Mapping[int, Ce
             "model": model,
             "start": start,
             "source": str(source),
+            "regression": task.regression,
+            "span": span,
             "cells": [[window, cells[window].to_values()] for window in sorted(cells)],
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
 
 
-def decode_joined(body: dict[str, Any], task: Task) -> Joined:
+def decode_joined(body: dict[str, Any], task: Task, span: int) -> Joined | None:
     """Read a decoded message.
+
+    Returns
+    -------
+    None where it was summed for another promise: the contract has been changed meanwhile.
 
     Raises
     ------
@@ -66,6 +80,8 @@ def decode_joined(body: dict[str, Any], task: Task) -> Joined:
         if body["v"] != FORMAT:
             msg = f"joined: expected format {FORMAT}, got {body['v']!r}"
             raise WireError(msg)
+        if (body["regression"], body["span"]) != (task.regression, span):
+            return None
         cells = {int(window): Cell.from_values(task, raw) for window, raw in body["cells"]}
         return Joined(body["model"], int(body["start"]), Source.parse(body["source"]), cells)
     except (KeyError, TypeError, ValueError) as error:

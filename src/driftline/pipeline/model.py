@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +18,7 @@ from driftline.ledger.task import Task
 from driftline.pipeline.drill import Drills
 from driftline.pipeline.joined import decode_joined
 from driftline.pipeline.lifecycle import REPLACED, accepted
+from driftline.pipeline.output import Output
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
 from driftline.pipeline.saved import read_panes, read_slot, save_panes, save_slot
@@ -48,20 +48,6 @@ MOVING_SLOTS = 60
 binned before observe had heard of it: it is ahead by the lateness, and by what partitions lag."""
 MAX_OPEN_SLOTS = 100_000
 """Slots of one model that may wait for a lagging source; beyond it the process stops."""
-
-
-@dataclass(slots=True)
-class Output:
-    """What a step of detect publishes: (key, value) by topic."""
-
-    windows: list[tuple[bytes, bytes]] = field(default_factory=list)
-    alerts: list[tuple[bytes, bytes]] = field(default_factory=list)
-    feedback: list[tuple[bytes, bytes]] = field(default_factory=list)
-    references: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        """Return whether there is anything to publish."""
-        return bool(self.windows or self.alerts or self.feedback or self.references)
 
 
 class Model:
@@ -129,9 +115,12 @@ class Model:
 
     def on_joined(self, body: dict[str, Any]) -> None:
         """Take what a partition of the ledger has joined in a slot: a decoded message."""
-        if self._task is None:
+        quality = self._contract.quality
+        if self._task is None or quality is None:
             return  # the contract asks for it no more
-        joined = decode_joined(body, self._task)
+        joined = decode_joined(body, self._task, quality.span)
+        if joined is None:
+            return
         source = str(joined.source)
         if joined.start <= self._joined_to.get(source, -(2**62)):
             return  # sent before: a partition closes its slots in ascending order
@@ -373,8 +362,10 @@ class Model:
             for source, (start, seen) in state["progress"].items()
         }
         self._joined_to = dict(state["joined_to"])
+        same = self._quality is not None and self._quality.can_restore(state["quality"])
+        task = self._task if same else None
         self._open = {
-            start: read_slot(saved, self.name, find, self._task) for start, saved in state["open"]
+            start: read_slot(saved, self.name, find, task) for start, saved in state["open"]
         }
         self._recent.extend(
             (start, read_panes(panes, self.name, find)[(), ""]) for start, panes in state["recent"]
@@ -384,7 +375,7 @@ class Model:
         self.liveness.restore(state["liveness"])
         self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
-        if self._quality is not None and state["quality"] is not None:
+        if self._quality is not None and same:
             self._quality.restore(state["quality"])
         if state["reference"] is None:
             self._drills.restore(state["drills"], None)

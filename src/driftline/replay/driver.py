@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from driftline.contract import Book
     from driftline.pipeline.join import Join
-    from driftline.pipeline.model import Output
     from driftline.pipeline.observe import Emission
+    from driftline.pipeline.output import Output
     from driftline.pipeline.references import References
     from driftline.replay.feed import Feed
     from driftline.stats import Reference
