@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from driftline.ledger.entry import LABEL, PREDICTION, Claim, Part, differ, pack, unpack, worth
 
 HORIZON = 100
+SHARES = (("a", 0.25), ("b", 0.75))
 
 
 def prediction(ts: int, at: int, value: object = "a", place: int = 0) -> Part:
-    return Part(PREDICTION, 0, ts, at, (1, place, 0), (value, 0.5, None, ()))
+    return Part(PREDICTION, 0, ts, at, (1, place, 0), (value, 0.5, SHARES))
 
 
 def label(ts: int, at: int, value: object = "a", place: int = 0) -> Part:

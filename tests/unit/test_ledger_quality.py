@@ -41,13 +41,13 @@ def classified(rng: np.random.Generator, rows: int, right: float) -> tuple[list[
     """Predictions with scores, of which so many will turn out right."""
     score = np.where(rng.random(rows) < 0.5, right, 1 - right)
     label = (rng.random(rows) < score).astype(int)
-    made = [(str(int(s > 0.5)), float(s), None, ()) for s in score]
+    made = [(str(int(s > 0.5)), float(s), None) for s in score]
     return made, [(int(value), None) for value in label]
 
 
 def measured(rng: np.random.Generator, rows: int, error: float) -> tuple[list[Any], list[Any]]:
     truth, off = rng.normal(100, 10, rows), rng.laplace(0, error, rows)
-    made = [(float(t + e), None, None, ()) for t, e in zip(truth, off, strict=True)]
+    made = [(float(t + e), None, None) for t, e in zip(truth, off, strict=True)]
     return made, [(float(t), None) for t in truth]
 
 
@@ -292,7 +292,7 @@ def test_a_contract_may_change_between_two_lives(text: str, taken: bool, kept: b
 def test_corrections_and_what_makes_no_sense_are_counted() -> None:
     story = Story(ACCURACY)
     at = START
-    made = (at, ("1", 0.9, None, ()))
+    made = (at, ("1", 0.9, None))
     claims = [
         (Claim("predicted", at, made, None), 1),
         (Claim("first", at, made, (at, (0, None))), 1),
@@ -300,8 +300,8 @@ def test_corrections_and_what_makes_no_sense_are_counted() -> None:
         (Claim("paired", at, made, (at, (1, None))), 1),
         (Claim("again", at, made, (at, (1, None))), 1),
         (Claim("waiting", at, None, (at, (1, None))), 1),
-        (Claim("first", at, (at, ("1", 7.0, None, ())), (at, (1, None))), 1),
-        (Claim("first", at, (at, (None, 0.5, None, ())), (at, (1, None))), 1),
+        (Claim("first", at, (at, ("1", 7.0, None)), (at, (1, None))), 1),
+        (Claim("first", at, (at, (None, 0.5, None)), (at, (1, None))), 1),
     ]
     (cell,) = story.cells(claims).values()
     assert cell.card.rows == 2

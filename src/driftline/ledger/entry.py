@@ -134,7 +134,8 @@ def _order(part: Part) -> tuple[int, bytes, int]:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[int, int, int, int, tuple[int, int, int], Any]]).decode
+_Saved = tuple[int, int, int, int, tuple[int, int, int], tuple[Any, ...]]
+_decode = msgspec.msgpack.Decoder(list[_Saved]).decode
 
 
 def pack(parts: list[Part]) -> bytes:
@@ -145,10 +146,12 @@ def pack(parts: list[Part]) -> bytes:
 def unpack(value: bytes) -> list[Part]:
     """Read what `pack` wrote."""
     return [
-        Part(kind, read, ts, at, origin, _tuples(body))
+        Part(kind, read, ts, at, origin, _hashable(kind, body))
         for kind, read, ts, at, origin, body in _decode(value)
     ]
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def _hashable(kind: int, body: tuple[Any, ...]) -> tuple[Any, ...]:
+    if kind == LABEL or body[2] is None:
+        return body
+    return *body[:2], tuple(map(tuple, body[2]))

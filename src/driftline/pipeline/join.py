@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -58,6 +58,34 @@ class _Open:
     cells: dict[int, Cell]
 
 
+class _Plan(NamedTuple):
+    """What joining needs of a contract; times in microseconds."""
+
+    model: str
+    task: Task
+    slot: int
+    lateness: int
+    step: int
+    span: int
+    horizon: int
+
+    @classmethod
+    def of(cls, contract: Contract) -> _Plan | None:
+        """Return it, or None for a contract that asks for no join."""
+        quality = contract.quality
+        if quality is None:
+            return None
+        return cls(
+            contract.model,
+            Task.of(contract),
+            contract.slot,
+            contract.lateness,
+            contract.step,
+            quality.span,
+            quality.label_horizon,
+        )
+
+
 class Join:
     """Keep what is known of each prediction, and sum up what belongs together.
 
@@ -96,7 +124,7 @@ class Join:
         self._low = NEVER
         self._resume_at, self._resume_high = start.at, start.high
         self._open: dict[tuple[str, int], _Open] = {}
-        self._tasks: dict[str, Task] = {}
+        self._plans: dict[str, _Plan | None] = {}
         self._sent = NEVER
         self._tick = min([contract.slot for contract in book if contract.joins], default=1)
         self.entries = 0
@@ -133,7 +161,7 @@ class Join:
                     self._sum(claims)
                     self._advance(record.value or b"", out)
                 continue
-            for key, part, contract in _parts(message, record.offset, self._book):
+            for key, part, plan in self._parts(message, record.offset):
                 known = held.get(key, [])
                 # Read again, it sees what was there before it.
                 before = known[: known.index(part)] if part in known else known
@@ -141,15 +169,14 @@ class Join:
                     continue  # sent again by an observe that had not been able to commit
                 found = _excess(before, part)
                 if not found:
-                    assert contract.quality is not None
-                    found = differ(before, part, contract.quality.label_horizon)
+                    found = differ(before, part, plan.horizon)
                     if before is known:
                         held[key] = [*known, part]
                         changed.add(key)
                 if not quiet:
                     self.entries += 1
                     for claim, times in found:
-                        self._claim(claims, contract, claim, times, record.offset)
+                        self._claim(claims, plan, claim, times, record.offset)
         self._sum(claims)
         if records:
             end = records[-1].offset + 1
@@ -161,47 +188,42 @@ class Join:
 
     def _load(self, packed: Sequence[Packed | None]) -> dict[bytes, list[Part]]:
         keys = {
-            _key(section.model, name)
+            key
             for message in packed
             if message is not None
             for section in message.sections
-            for name in section.ids
+            for key in _keys(section)
         }
         ordered = sorted(keys)
         found = zip(ordered, self._store.get(ordered), strict=True)
         return {key: unpack_entry(value) for key, value in found if value is not None}
 
-    def _claim(
-        self,
-        claims: Claims,
-        contract: Contract,
-        claim: Claim,
-        times: int,
-        offset: int,
-    ) -> None:
-        assert contract.quality is not None
+    def _claim(self, claims: Claims, plan: _Plan, claim: Claim, times: int, offset: int) -> None:
         told = claim.prediction or claim.label
         assert told is not None
-        window = told[0] // contract.quality.span * contract.quality.span
         # In the last slot of its step, with which the step is closed.
-        at = claim.at // contract.step * contract.step + contract.step - contract.slot
-        close_at = at + contract.slot + contract.lateness
+        at = claim.at // plan.step * plan.step + plan.step - plan.slot
         closed_to = max(self._low, self._resume_high)
-        if close_at <= closed_to:
+        if at + plan.slot + plan.lateness <= closed_to:
             if offset < self._resume_at:
                 return  # published before the restart
             # An input had been thought idle: it counts in the first slot that is still open.
-            at = (closed_to - contract.lateness) // contract.slot * contract.slot
-            close_at = at + contract.slot + contract.lateness
-        where = contract.model, at
+            at = (closed_to - plan.lateness) // plan.slot * plan.slot
+        where = plan.model, at
         if where not in self._open:
-            self._open[where] = _Open(close_at, offset, {})
-        claims.setdefault((*where, window), []).append((claim, times))
+            self._open[where] = _Open(at + plan.slot + plan.lateness, offset, {})
+        key = plan.model, at, told[0] // plan.span * plan.span
+        if key in claims:
+            claims[key].append((claim, times))
+        else:
+            claims[key] = [(claim, times)]
 
     def _sum(self, claims: Claims) -> None:
         for model in sorted({model for model, _, _ in claims}):
             mine = {key[1:]: counted for key, counted in claims.items() if key[0] == model}
-            for (at, window), cell in sum_claims(self._task(model), mine).items():
+            plan = self._plan(model)
+            assert plan is not None
+            for (at, window), cell in sum_claims(plan.task, mine).items():
                 cells = self._open[model, at].cells
                 if window in cells:
                     cells[window].merge(cell)
@@ -209,15 +231,27 @@ class Join:
                     cells[window] = cell
         claims.clear()
 
-    def _task(self, model: str) -> Task:
-        if model not in self._tasks:
-            self._tasks[model] = Task.of(self._book.of(model))
-        return self._tasks[model]
+    def _plan(self, model: str) -> _Plan | None:
+        if model not in self._plans:
+            self._plans[model] = _Plan.of(self._book.of(model))
+        return self._plans[model]
 
-    def _span(self, model: str) -> int:
-        quality = self._book.of(model).quality
-        assert quality is not None
-        return quality.span
+    def _parts(self, message: Packed, offset: int) -> Iterator[tuple[bytes, Part, _Plan]]:
+        """Yield the parts that a message holds, with the keys of their entries."""
+        place = crc32(message.source.encode())
+        for section in message.sections:
+            plan = self._plan(section.model)
+            if plan is None:
+                continue  # its contract asks for it no more
+            kind = LABEL if section.type == "label" else PREDICTION
+            bodies = _labels(section) if kind == LABEL else _predictions(section)
+            columns = [
+                np.frombuffer(raw, dtype="<i8").tolist()
+                for raw in (section.ts, section.at, section.offset, section.index)
+            ]
+            keys = _keys(section)
+            for key, ts, at, stood, index, body in zip(keys, *columns, bodies, strict=True):
+                yield key, Part(kind, offset, ts, at, (place, stood, index), body), plan
 
     def _advance(self, value: bytes, out: Joining) -> None:
         self._marks.update(orjson.loads(value))
@@ -230,8 +264,9 @@ class Join:
             # A label that was read before its prediction, say, waited for nothing in the end.
             cells = {window: cell for window, cell in held.items() if cell}
             if cells:
-                task, span = self._task(model), self._span(model)
-                message = encode_joined(model, start, self.source, task, span, cells)
+                plan = self._plan(model)
+                assert plan is not None
+                message = encode_joined(model, start, self.source, plan.task, plan.span, cells)
                 out.cells.append((model.encode(), message))
         if closed or low // self._tick > self._sent // self._tick or self._marks.idle:
             out.mark = encode_mark(
@@ -261,26 +296,9 @@ def _excess(before: list[Part], part: Part) -> list[tuple[Claim, int]]:
     return [(Claim("repeated", part.at, told, None), 1)]
 
 
-def _key(model: str, name: str) -> bytes:
-    return b"%b\0%b" % (model.encode(), name.encode())
-
-
-def _parts(message: Packed, offset: int, book: Book) -> Iterator[tuple[bytes, Part, Contract]]:
-    """Return the parts that a message holds, with the keys of their entries."""
-    place = crc32(message.source.encode())
-    for section in message.sections:
-        contract = book.of(section.model)
-        if not contract.joins:
-            continue  # it does no longer
-        kind = LABEL if section.type == "label" else PREDICTION
-        bodies = _labels(section) if kind == LABEL else _predictions(section)
-        columns = [
-            np.frombuffer(raw, dtype="<i8").tolist()
-            for raw in (section.ts, section.at, section.offset, section.index)
-        ]
-        for name, ts, at, stood, index, body in zip(section.ids, *columns, bodies, strict=True):
-            part = Part(kind, offset, ts, at, (place, stood, index), body)
-            yield _key(section.model, name), part, contract
+def _keys(section: Section) -> list[bytes]:
+    model = section.model.encode() + b"\0"
+    return [model + name.encode() for name in section.ids]
 
 
 def _labels(section: Section) -> list[tuple[object, ...]]:
