@@ -245,12 +245,20 @@ def test_yaml_is_read_as_editors_read_it() -> None:
             "$.quality.at_most: expected at_least, because a larger auc is better, got at_most",
         ),
         (
-            "model: m\nslot: 7s\nquality: {metric: f1, at_least: 1, window: 1h, label_horizon: 9h}",
+            "model: m\nslot: 7s\nquality: {metric: r2, at_least: 0, label_horizon: 9h, window: 1h}",
             "$.quality.window: expected a multiple of the slot (7s), got 1h",
         ),
         (
             "model: m\nquality: {metric: auc, at_least: 0.7, label_horizon: 90d, window: 1d}",
             "$.quality.window: expected at least 36h, a 60th of label_horizon, got 1d",
+        ),
+        (
+            "model: m\nquality: {metric: f1, at_least: 1}",
+            "$.quality.at_least: expected a number between 0 and 1, got 1",
+        ),
+        (
+            "model: m\nquality: {metric: mae, at_most: 0}",
+            "$.quality.at_most: expected a number above 0, got 0",
         ),
         (
             "model: m\nquality: {metric: bias, at_least: 1, at_most: -1}",

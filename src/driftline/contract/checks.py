@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from driftline.contract.kinds import FAULTY
-from driftline.contract.names import LARGER_IS_BETTER, SMALLER_IS_BETTER
+from driftline.contract.names import LARGER_IS_BETTER, SHARES, SMALLER_IS_BETTER
 from driftline.contract.nodes import child
 from driftline.contract.quantities import format_duration
 from driftline.contract.types import QUALITY_WINDOWS
@@ -174,6 +174,12 @@ def quality_bounds(scope: Scope) -> None:
         scope.fault(bound, "a bound: what is promised", "nothing")
     elif low is not None and high is not None and high < low:
         scope.fault("at_most", f"at least {low}, which at_least says")
+    elif metric in SHARES:
+        for key, bound in (("at_least", low), ("at_most", high)):
+            if bound is not None and not 0 < bound < 1:
+                scope.fault(key, "a number between 0 and 1")
+    elif metric in SMALLER_IS_BETTER and high is not None and high <= 0:
+        scope.fault("at_most", "a number above 0")
 
 
 def quality_window_fits(scope: Scope) -> None:
