@@ -186,7 +186,7 @@ def test_every_row_is_read_by_itself_and_counted_once(
         ("quality: {metric: auc, at_least: 0.7}", Task()),
         ("quality: {metric: mae, at_most: 3}", Task(regression=True)),
         (
-            "decision: {act_when: score >= 0.6}\nquality: {metric: f1, at_least: 0.5, positive: '1'}",
+            "decision: {act_when: score >= .6}\nquality: {metric: f1, at_least: .5, positive: '1'}",
             Task(positive="1", threshold=0.6),
         ),
         (
