@@ -58,15 +58,7 @@ SMALLER_IS_BETTER: Final = (
     "rmse",
     "mape",
 )
-SHARES: Final = (
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "auc",
-    "average_precision",
-    "calibration_error",
-)
+SHARES: Final = (*(name for name in LARGER_IS_BETTER if name != "r2"), "calibration_error")
 """Metrics that lie between 0 and 1: a promise of either end promises nothing, or too much."""
 METRICS: Final = (*LARGER_IS_BETTER, *SMALLER_IS_BETTER, "bias")
 

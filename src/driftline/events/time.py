@@ -71,6 +71,11 @@ def parse_ts(value: object, path: str = "$.ts") -> int:
     return _from_number(value, path)
 
 
+def short_ts(text: str) -> str:
+    """Return what `format_ts` wrote as people read it: to the second, without letters."""
+    return text.removesuffix("Z").partition(".")[0].replace("T", " ")
+
+
 def read_ts(text: str) -> int:
     """Read back what `format_ts` wrote, in microseconds since the epoch.
 

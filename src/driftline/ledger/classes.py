@@ -15,9 +15,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-__all__ = ["LONGEST_NAME", "class_name", "class_names", "class_order"]
+__all__ = ["LONGEST_NAME", "class_name", "class_names", "class_order", "positive_of"]
 
 LONGEST_NAME = 200
 """Characters; a longer name is cut, and told from others by a hash of the whole."""
@@ -61,3 +61,8 @@ def class_order(name: str) -> tuple[bool, float, str]:
     if _DECIMAL.fullmatch(name):
         return False, float(name), name
     return True, 0.0, name
+
+
+def positive_of(names: Collection[str]) -> str:
+    """Return the positive class where nobody says: "1" of "0" and "1", else the last in order."""
+    return "1" if set(names) <= {"0", "1"} else max(names, key=class_order)

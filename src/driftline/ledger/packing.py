@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from driftline.errors import DriftlineError
+from driftline.events.numbers import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,19 +131,18 @@ def _section(frame: Frame, at: Integers, rows: Integers) -> Section:
     assert frame.ids is not None
     picked = rows.tolist()
 
-    def some(column: Sequence[Any]) -> list[Any]:
-        return [column[row] for row in picked]
-
     fields: dict[str, list[Any]]
     if frame.type == "label":
-        fields = {n: some(frame.values[n]) for n in ("label", "weight") if n in frame.values}
+        fields = {
+            n: _plain(frame.values[n], picked) for n in ("label", "weight") if n in frame.values
+        }
     else:
         names = [n for n in frame.columns if n in {"prediction", "score"} or _is_share(n)]
-        fields = {name: _plain(frame.columns[name], rows) for name in names}
+        fields = {name: _plain(frame.columns[name], picked) for name in names}
     return Section(
         frame.model,
         frame.type,
-        some(frame.ids),
+        _plain(frame.ids, picked),
         _bytes(frame.ts[rows]),
         _bytes(at[rows]),
         _bytes(frame.offset[rows]),
@@ -155,13 +155,10 @@ def _is_share(name: str) -> bool:
     return name.startswith("prediction.")
 
 
-def _plain(column: Sequence[Any], rows: Integers) -> list[Any]:
-    from driftline.events.numbers import Numbers
-
+def _plain(column: Sequence[Any], picked: list[int]) -> list[Any]:
     if isinstance(column, Numbers):
-        picked = column.array[rows]
-        return [None if value != value else value for value in picked.tolist()]  # noqa: PLR0124
-    return [column[row] for row in rows.tolist()]
+        return list(column.pick(picked)[:])
+    return [column[row] for row in picked]
 
 
 def _bytes(values: Integers) -> bytes:

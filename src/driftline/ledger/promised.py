@@ -9,7 +9,7 @@ from driftline.detect.state import check
 from driftline.errors import UsageError
 from driftline.ledger.bets import Bets, ladder
 from driftline.ledger.blocks import Areas, Averages
-from driftline.ledger.classes import class_order
+from driftline.ledger.classes import positive_of
 from driftline.ledger.gains import Calibration, Errors, Gains, Losses, Shares
 from driftline.ledger.reading import Reading
 from driftline.ledger.residuals import Residuals
@@ -156,7 +156,7 @@ class Promised:
         if positive is None and self._metric != "accuracy" and not self._many:
             if len(self._known) < 2:
                 return None
-            positive = sorted(self._known, key=class_order)[-1]
+            positive = positive_of(self._known)
         return self._gains.read(Reading(self._held, positive, not self._many), scale)
 
     def _know(self, classes: list[str]) -> None:

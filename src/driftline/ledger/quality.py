@@ -129,6 +129,11 @@ class Quality:
         return self._alarm.refused
 
     @property
+    def _of(self) -> list[Any]:
+        """What windows are of: they cannot be taken up where it is another."""
+        return [self._task.regression, self._plan.span]
+
+    @property
     def _promise(self) -> list[Any]:
         plan = self._plan
         return [plan.metric, plan.at_least, plan.at_most, plan.positive]
@@ -173,8 +178,9 @@ class Quality:
             if review is not None:
                 self._reviewed = review.to_json()
                 self.due_reviews += [review] if review.due else []
+        biased = tell_bias(early_bias(delays, "label"))
         out = [
-            self._message(window, now, maturity, delays, final=window in over)
+            self._message(window, now, maturity, biased, final=window in over)
             for window in sorted(self._changed | over)
         ]
         for window in sorted(over):
@@ -227,7 +233,7 @@ class Quality:
         return Calm(learnt, realised) if learnt.by_class else None
 
     def _message(
-        self, window: int, now: int, maturity: Maturity, delays: Delays, *, final: bool
+        self, window: int, now: int, maturity: Maturity, biased: str | None, *, final: bool
     ) -> tuple[bytes, bytes]:
         cell = self._windows[window]
         end = window + self._plan.span
@@ -253,7 +259,7 @@ class Quality:
             "mature": final or bool(age >= 0 and maturity.mature(age)),
             "never_labelled": None if maturity.never is None else plain(maturity.never),
             "label_delay_s": _seconds(maturity.delay(0.5)),
-            "early_labels": tell_bias(early_bias(delays, "label")),
+            "early_labels": biased,
         }
         key = hashlib.sha256(about.encode()).hexdigest()[:16]
         return key.encode(), orjson.dumps(body)
@@ -323,7 +329,7 @@ class Quality:
         """Return the whole state as JSON values and bytes."""
         return {
             "format": FORMAT,
-            "of": [self._task.regression, self._plan.span],
+            "of": self._of,
             "promise": self._promise,
             "alarm": None if self._alarm is None else self._alarm.snapshot(),
             "windows": [[window, self._pack(window)] for window in sorted(self._windows)],
@@ -340,22 +346,20 @@ class Quality:
 
     def _pack(self, window: int) -> bytes:
         if window not in self._packed:
-            values = self._windows[window].to_values()
-            plain_values = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
-            self._packed[window] = zlib.compress(msgspec.msgpack.encode(plain_values), 1)
+            values = msgspec.msgpack.encode(self._windows[window].to_values())
+            self._packed[window] = zlib.compress(values, 1)
         return self._packed[window]
 
     def can_restore(self, state: dict[str, Any] | None) -> bool:
         """Return whether a state is of windows and a task like these; contracts change."""
-        mine = [self._task.regression, self._plan.span]
-        return state is not None and state["of"] == mine
+        return state is not None and state["of"] == self._of
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `snapshot` gave; raise `StateError` for anything else.
 
         The alarm begins afresh where the promise is another one.
         """
-        check(state, format=FORMAT, of=[self._task.regression, self._plan.span])
+        check(state, format=FORMAT, of=self._of)
         if self._alarm is not None and state["promise"] == self._promise:
             self._alarm.restore(state["alarm"])
         self._packed = dict(state["windows"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from driftline.ledger.classes import class_name
+from driftline.ledger.classes import class_name, positive_of
 from driftline.ledger.scorecard import ANOTHER, OTHER, ScoreTable
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class Reading:
         """The positive class of a binary task."""
         if self.told_positive is not None:
             return class_name(self.told_positive)
-        if set(self.classes) <= {"0", "1"}:
-            return "1"
-        return self.classes[-1]
+        return positive_of(self.classes)
 
     @cached_property
     def classes(self) -> list[str]:

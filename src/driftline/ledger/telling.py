@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline.detect.plain import plain
-from driftline.ledger.classes import class_order
+from driftline.ledger.classes import positive_of
 from driftline.ledger.concept import ConceptDrift
 from driftline.ledger.exact import UNIT_BITS
 from driftline.ledger.metrics import METRICS, evaluate, metric
@@ -51,7 +51,7 @@ class Classes:
         """The positive class of a binary task; None while there is no telling."""
         if self._told is not None or not self.known:
             return self._told
-        return "1" if self.known <= {"0", "1"} else max(self.known, key=class_order)
+        return positive_of(self.known)
 
     def read(self, card: Scorecard) -> Reading:
         """Return a card as one of such a task."""

@@ -67,18 +67,13 @@ class Detect:
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             msg = f"panes topic, offset {offset}: expected a pane or a mark, got {value[:60]!r}"
             raise WireError(msg) from error
-        if what == "joined":
+        if what in {"pane", "joined"}:
             model = self._model(body["model"])
             if offset > model.offset:
-                model.on_joined(body)
-                model.offset = offset
-                self._changed.add(model.name)
-            self._offset = max(self._offset, offset)
-            return Output()
-        if what == "pane":
-            model = self._model(body["model"])
-            if offset > model.offset:
-                model.on_pane(decode_pane(body, self._references.find))
+                if what == "pane":
+                    model.on_pane(decode_pane(body, self._references.find))
+                else:
+                    model.on_joined(body)
                 model.offset = offset
                 self._changed.add(model.name)
             self._offset = max(self._offset, offset)

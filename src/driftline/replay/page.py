@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from driftline.events.time import format_ts, read_ts
+from driftline.events.time import format_ts, read_ts, short_ts
 from driftline.replay.foretold import span
 from driftline.replay.quality import chart, section
 from driftline.replay.summary import told_of
@@ -136,7 +136,7 @@ def _head(summary: Summary) -> str:
 
 def _model(place: int, model: Model) -> str:
     reference, history = model.history.reference, model.history
-    since, until = _short(format_ts(history.first)), _short(format_ts(history.last))
+    since, until = short_ts(format_ts(history.first)), short_ts(format_ts(history.last))
     about = (
         f"{history.rows:,} events from {since} to {until} UTC, against {reference.events:,} rows "
         f"of reference {reference.id}."
@@ -186,11 +186,11 @@ def _incidents(found: list[Found]) -> str:
 def _incident(found: Found) -> str:
     names = ", ".join(map(escape, found.features[:8])) or "whole model"
     names += f" and {len(found.features) - 8} more" if len(found.features) > 8 else ""
-    ended = f"; resolved {_short(found.resolved_at)}" if found.resolved_at else ""
+    ended = f"; resolved {short_ts(found.resolved_at)}" if found.resolved_at else ""
     return (
         f'<tr><td><span class="{escape(found.severity)}">{escape(found.kind)}</span></td>'
-        f"<td>{names}</td><td class=time>{_short(found.change_point)}</td>"
-        f"<td class=time>{_short(found.detected_at)}</td>"
+        f"<td>{names}</td><td class=time>{short_ts(found.change_point)}</td>"
+        f"<td class=time>{short_ts(found.detected_at)}</td>"
         f"<td>{escape(found.text)}{ended}</td><td>{escape(', '.join(found.detectors))}</td></tr>"
     )
 
@@ -202,16 +202,16 @@ def _near(place: int, found: Found) -> str:
     late = span(max(0, read_ts(found.detected_at) - read_ts(found.change_point)) / 1e6)
     opened = told_of(found.told, found.members[0])
     interval = opened.get("interval")
-    between = f" (between {_short(interval[0])} and {_short(interval[1])})" if interval else ""
-    ended = f"resolved {_short(found.resolved_at)}" if found.resolved_at else "open to the end"
+    between = f" (between {short_ts(interval[0])} and {short_ts(interval[1])})" if interval else ""
+    ended = f"resolved {short_ts(found.resolved_at)}" if found.resolved_at else "open to the end"
     told = "".join(
         f"<li><b>{escape(each['feature'])}</b> {escape(each['text'])}</li>"
         for each in found.told[:8]
     )
     return (
         f'<article><h3><span class="{escape(found.severity)}">{escape(found.kind)}</span> {names}'
-        f"</h3><p>Since {_short(found.change_point)}{between}, detected {late} later at "
-        f"{_short(found.detected_at)} by {escape(', '.join(found.detectors))}; {ended}.</p>"
+        f"</h3><p>Since {short_ts(found.change_point)}{between}, detected {late} later at "
+        f"{short_ts(found.detected_at)} by {escape(', '.join(found.detectors))}; {ended}.</p>"
         f'<ul>{told}</ul><div class="close" data-model="{place}" '
         f'data-incident="{escape(found.incident)}"></div></article>'
     )
@@ -235,7 +235,7 @@ def _drill(drilled: Drilled) -> str:
     outcome = "rang" if drilled.rang else '<span class="page">did not ring</span>'
     return (
         f"<tr><td>{outcome}</td><td>{escape(drilled.model)}</td><td>{escape(drilled.feature)}</td>"
-        f"<td>{escape(drilled.shift)}</td><td class=time>{_short(drilled.planted_at)}</td>"
+        f"<td>{escape(drilled.shift)}</td><td class=time>{short_ts(drilled.planted_at)}</td>"
         f"<td class=num>{drilled.events:,}</td><td class=num>{drilled.slots:,}</td>"
         f"<td class=num>{drilled.seconds:,.0f}</td><td>{escape(drilled.detector or '')}</td></tr>"
     )
@@ -299,7 +299,3 @@ def to_script(data: Any) -> str:
 def read_asset(assets: Traversable, name: str) -> str:
     """Return the text of a style or a script."""
     return (assets / name).read_text(encoding="utf-8")
-
-
-def _short(time: str) -> str:
-    return time.removesuffix("Z").partition(".")[0].replace("T", " ")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from driftline.events.time import read_ts
+from driftline.events.time import read_ts, short_ts
 from driftline.replay.foretold import span
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _row(metric: str, window: dict[str, Any]) -> str:
     told = "–" if estimated is None else f"{estimated['value']:.4g} ± {estimated['sd']:.2g}"
     mature = "all there" if window["mature"] else f"{window['maturity']:.0%} there"
     return (
-        f"<tr><td class=time>{_short(window['start'])}</td><td class=num>{made:,}</td>"
+        f"<tr><td class=time>{short_ts(window['start'])}</td><td class=num>{made:,}</td>"
         f"<td class=num>{window['labelled']:,}</td>"
         f"<td class=num>{_number(window['realised'].get(metric))}</td><td class=num>{told}</td>"
         f"<td>{mature}</td><td>{escape(window['concept'] or '')}</td></tr>"
@@ -124,7 +124,3 @@ def _row(metric: str, window: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
-
-
-def _short(time: str) -> str:
-    return time.removesuffix("Z").partition(".")[0].replace("T", " ")

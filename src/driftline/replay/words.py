@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from driftline.events.time import short_ts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -64,7 +66,7 @@ def print_summary(summary: Summary, out: Path, console: Console) -> None:
 
 def print_drill(drilled: Drilled, console: Console) -> None:
     """Print one drill and how it ended."""
-    what = f"{escape(drilled.feature)} {escape(drilled.shift)}, {_short(drilled.planted_at)}"
+    what = f"{escape(drilled.feature)} {escape(drilled.shift)}, {short_ts(drilled.planted_at)}"
     _say(console, f"[bold]{escape(drilled.model)}[/bold]: drill: {what}")
     after = f"{drilled.events:,} events, {drilled.slots:,} slots, {drilled.seconds:,.0f} s"
     if drilled.rang:
@@ -77,9 +79,9 @@ def _print_incident(found: Found, console: Console) -> None:
     names = found.features or ["the whole model"]
     more = f" and {len(names) - MAX_FEATURES} more" if len(names) > MAX_FEATURES else ""
     notice = "" if found.severity == "page" else f" ({found.severity})"
-    ended = "" if found.resolved_at is None else f", resolved {_short(found.resolved_at)}"
+    ended = "" if found.resolved_at is None else f", resolved {short_ts(found.resolved_at)}"
     what = f"{found.kind}{notice} of {escape(', '.join(names[:MAX_FEATURES]) + more)}"
-    since, seen = _short(found.change_point), _short(found.detected_at)
+    since, seen = short_ts(found.change_point), short_ts(found.detected_at)
     about = f"{found.feature}: " if found.feature is not None else ""
     _say(console, f"[bold]{escape(found.model)}[/bold]: {what}")
     _say(console, f"  since {since}, detected {seen}{ended}")
@@ -93,8 +95,3 @@ def _say(console: Console, line: str) -> None:
 
 def _plural(kind: str) -> str:
     return {"features": "features events", "lifecycle": "lifecycle events"}.get(kind, f"{kind}s")
-
-
-def _short(time: str) -> str:
-    """Return an RFC 3339 time as people write it, to the second."""
-    return time.removesuffix("Z").partition(".")[0].replace("T", " ")
