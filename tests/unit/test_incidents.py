@@ -529,7 +529,7 @@ def test_nothing_that_is_not_finite_gets_out():
 
 def asked(step) -> list[tuple[str, str]]:
     return [
-        (e["type"].rpartition(".")[2], e["data"].get("why") or e["data"]["violation"])
+        (e["type"].rpartition(".")[2], e["data"].get("why") or e["data"].get("violation"))
         for e in events(step.feedback)
         if e["data"].get("violation") in {None, "sla.silence", "sla.min_rate"}
     ]
@@ -564,8 +564,11 @@ def test_retraining_is_limited_and_what_is_still_open_waits():
     incidents.step([cleared("income", 3 * DAY)], context(3 * DAY))
     assert asked(incidents.step([], context(7 * DAY - 1))) == []
     step = incidents.step([], context(7 * DAY))
-    assert asked(step) == RETRAIN
+    assert asked(step) == [("retrain_escalated", "drift")]
     assert events(step.feedback)[0]["data"]["feature"] == "savings"
+    incidents.step([cleared("savings", 8 * DAY)], context(8 * DAY))
+    step = incidents.step([cleared("age", 9 * DAY)], context(9 * DAY))
+    assert asked(step) == [("retrain_closed", "drift")]
     assert asked(incidents.step([], context(20 * DAY))) == []
 
 
@@ -577,7 +580,7 @@ def test_an_old_model_asks_by_age():
     by_age = [("retrain_requested", "age")]
     assert asked(incidents.step([], context(90 * DAY))) == by_age
     assert asked(incidents.step([], context(91 * DAY))) == []
-    assert asked(incidents.step([], context(97 * DAY))) == by_age
+    assert asked(incidents.step([], context(97 * DAY))) == [("retrain_escalated", "age")]
 
 
 def test_what_the_contract_lacks_is_told_once():

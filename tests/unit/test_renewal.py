@@ -16,7 +16,7 @@ from driftline.events.frame import Frame
 from driftline.events.mapping import InputSpec
 from driftline.events.record import Record, Source
 from driftline.pipeline import Detect, Observe, References, reference_message
-from driftline.pipeline.lifecycle import Accepted, accepted
+from driftline.pipeline.lifecycle import Accepted, accepted, note_of
 from driftline.pipeline.successor import Successor
 from driftline.stats import OTHER, Pane, Reference, fold
 from driftline.stats.rebin import rebin
@@ -251,14 +251,19 @@ def test_what_is_collected_survives_a_restart(old):
     [
         ("lifecycle", None),
         ("prediction", None),
-        ("lifecycle/retrained/", Accepted("retrained", None, None)),
-        ("lifecycle/deployed/v/2", Accepted("deployed", None, "v/2")),
-        ("lifecycle/drift_accepted/", Accepted("drift_accepted", None, None)),
-        ("lifecycle/drift_accepted/a/b", Accepted("drift_accepted", "a/b", None)),
+        ("lifecycle/owner_confirmed//ada/", None),
+        ("lifecycle/retrained///", Accepted("retrained", None, None)),
+        ("lifecycle/deployed/v%2F2//", Accepted("deployed", None, "v/2")),
+        ("lifecycle/drift_accepted///", Accepted("drift_accepted", None, None)),
+        (
+            "lifecycle/drift_accepted/a%2Fb/ada/as%20planned",
+            Accepted("drift_accepted", "a/b", None),
+        ),
     ],
 )
 def test_a_pane_tells_of_a_change_by_its_kind(kind, change):
-    assert accepted(kind) == change
+    note = note_of(kind)
+    assert (accepted(note) if note is not None else None) == change
 
 
 # A model's life.

@@ -51,6 +51,7 @@ OWNER: Final = BlockOf(
         Field("team", NAME, "The team that answers for the model."),
         Field("contact", NAME, "Where people reach the team: a channel, an address."),
         Field("escalation", NAME, "Who is called when the team does not answer."),
+        Field("confirm_every", Duration("1d"), "How often owning it has to be confirmed."),
     ),
 )
 
@@ -217,6 +218,7 @@ FALLBACK: Final = BlockOf(
         Field("to", NAME, "What takes over: a version, a rule set, a person.", required=True),
         Field("on", ON, "Kinds of incident that engage it."),
         Field("release_after", Duration(), "How long all must be well before it is released."),
+        Field("test_every", Duration("1d"), "How often it has to be tried."),
     ),
 )
 

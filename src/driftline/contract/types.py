@@ -38,6 +38,8 @@ class Owner(Block, frozen=True, kw_only=True):
     team: str | None = None
     contact: str | None = None
     escalation: str | None = None
+    confirm_every: int = 180 * DAY
+    """How often an ``owner_confirmed`` event has to say that it is still so."""
 
 
 class Budget(Block, frozen=True, kw_only=True):
@@ -152,6 +154,8 @@ class Fallback(Block, frozen=True, kw_only=True):
     to: str
     on: tuple[str, ...] = ("quality", "silence", "schema")
     release_after: int = 30 * MINUTE
+    test_every: int = 180 * DAY
+    """How often a ``fallback_tested`` event has to say that it still works."""
 
 
 class Sla(Block, frozen=True, kw_only=True):

@@ -21,8 +21,8 @@ _TOPICS: dict[str, tuple[str, str, str]] = {
     "feedback": ("send", "feedback", "What the systems around a model are asked to do."),
     "windows": (
         "send",
-        "window quality-window",
-        "Statistics by window, and how good its predictions were; keyed by window.",
+        "window quality-window lifecycle-window",
+        "Statistics by window, how good its predictions were, and what was told of a model.",
     ),
     "deadletter": (
         "send",
@@ -93,7 +93,7 @@ def _message(shape: str, schema: str) -> dict[str, Any]:
     if shape in {"alert", "feedback"}:
         message["contentType"] = _CLOUD_EVENTS
         return {**message, "payload": where}
-    if shape in {"window", "quality-window"}:
+    if shape == "window" or shape.endswith("-window"):
         return {**message, "payload": where}
     many = {"type": "array", "items": where}
     return {**message, "payload": {"anyOf": [where, many]}}

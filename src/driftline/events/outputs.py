@@ -19,6 +19,7 @@ __all__ = [
     "DeadLetterHeaders",
     "Feedback",
     "FeedbackData",
+    "LifecycleWindow",
     "QualityWindow",
     "Window",
 ]
@@ -211,6 +212,28 @@ class MemberNote(msgspec.Struct, kw_only=True):
     ] = msgspec.UNSET
 
 
+class LifecycleEntry(msgspec.Struct, kw_only=True):
+    """What was last told of one kind."""
+
+    at: Instant
+    version: str | None
+    by: str | None
+    why: str | None
+
+
+class LifecycleWindow(msgspec.Struct, kw_only=True):
+    """What was told of a model, and whose predictions came; told again when that changes."""
+
+    id: str
+    kind: Literal["lifecycle"]
+    model: str
+    as_of: Instant
+    since: Annotated[Instant | None, Meta(description="When the model was first seen.")]
+    last: Annotated[dict[str, LifecycleEntry], Meta(description="By kind of lifecycle event.")]
+    announced: Annotated[dict[str, Instant], Meta(description="By version, when.")]
+    served: Annotated[dict[str, Instant], Meta(description="By version, as of then the last.")]
+
+
 class AlertData(msgspec.Struct, kw_only=True):
     """What changed about an incident."""
 
@@ -302,6 +325,22 @@ class FeedbackData(msgspec.Struct, kw_only=True):
         msgspec.UNSET
     )
     threshold: ThresholdFigures | msgspec.UnsetType = msgspec.UNSET
+    request: Annotated[str, Meta(description="Id of the request that this is about.")] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    number: Annotated[int, Meta(description="Times that it was escalated.")] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    escalation: Annotated[str, Meta(description="Who is to hear of it.")] | (
+        msgspec.UnsetType | None
+    ) = msgspec.UNSET
+    version: Annotated[str, Meta(description="Of the model that answers it.")] | (
+        msgspec.UnsetType | None
+    ) = msgspec.UNSET
+    by: str | msgspec.UnsetType | None = msgspec.UNSET
+    to: Annotated[str, Meta(description="The fallback, as the contract names it.")] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class Feedback(CloudEvent, kw_only=True):
@@ -309,6 +348,11 @@ class Feedback(CloudEvent, kw_only=True):
 
     type: Literal[
         "driftline.feedback.retrain_requested",
+        "driftline.feedback.retrain_escalated",
+        "driftline.feedback.retrain_closed",
+        "driftline.feedback.fallback_engaged",
+        "driftline.feedback.fallback_verified",
+        "driftline.feedback.fallback_released",
         "driftline.feedback.contract_violated",
         "driftline.feedback.drill_rang",
         "driftline.feedback.drill_failed",
@@ -341,6 +385,7 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "feedback": Feedback,
     "window": Window,
     "quality-window": QualityWindow,
+    "lifecycle-window": LifecycleWindow,
     "deadletter-headers": DeadLetterHeaders,
 }
 """The type of each message that others read, by name."""

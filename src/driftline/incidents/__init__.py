@@ -7,8 +7,9 @@ act, as *feedback* events. Both are CloudEvents whose ids are hashes of what the
 
 from __future__ import annotations
 
-from driftline.incidents.context import Context
+from driftline.incidents.context import Context, Served
 from driftline.incidents.drill import drill_message
+from driftline.incidents.history import Told
 from driftline.incidents.incident import Change, Incident, Member
 from driftline.incidents.threshold import threshold_message
 from driftline.incidents.tracker import Incidents, Step
@@ -19,7 +20,9 @@ __all__ = [
     "Incident",
     "Incidents",
     "Member",
+    "Served",
     "Step",
+    "Told",
     "drill_message",
     "threshold_message",
 ]

@@ -6,8 +6,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from driftline.contract.types import HOUR
 from driftline.events.time import format_ts
 from driftline.incidents.cloudevent import cloud_event
@@ -28,6 +26,13 @@ MAX_LISTED = 200
 LEAD_IN_US = HOUR
 LEAD_IN_SLOTS = 60
 FILE = re.compile(r"/|\.(jsonl|csv|parquet)$")
+
+
+def _owner(contract: Contract) -> dict[str, str | None] | None:
+    owner = contract.owner
+    if owner is None:
+        return None
+    return {"team": owner.team, "contact": owner.contact, "escalation": owner.escalation}
 
 
 def alert_message(change: Change, contract: Contract, context: Context) -> tuple[bytes, bytes]:
@@ -69,7 +74,7 @@ def alert_message(change: Change, contract: Contract, context: Context) -> tuple
         "reference": context.normal(feature, segment) if columns else None,
         "window": window,
         "runbook": contract.runbook,
-        "owner": None if contract.owner is None else msgspec.to_builtins(contract.owner),
+        "owner": _owner(contract),
         "replay": replay_command(incident, contract, context.topics, change.at),
     }
     if window is not None:

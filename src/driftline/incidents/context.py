@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from driftline.events.time import format_ts
 from driftline.stats import Pane
 from driftline.stats.summary import Summariser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from driftline.events.frame import Segment
     from driftline.stats import Column, Reference
 
-__all__ = ["Context"]
+__all__ = ["Context", "Served"]
 
 LEFT_OUT = ("bins", "histogram")
 """Parts of a window's statistics that an alert leaves to the `windows` topic."""
+
+
+class Served(NamedTuple):
+    """Whose predictions a slot had: how many, and by version and arm where they name one."""
+
+    predictions: int = 0
+    versions: Mapping[str, int] = MappingProxyType({})
+    arms: Mapping[str, int] = MappingProxyType({})
+
+
+NOBODY = Served()
 
 
 @dataclass(slots=True)
@@ -35,12 +47,15 @@ class Context:
         (start, merged pane) of the slots judged last, ascending; their panes are not changed.
     topics
         Topics (or files) that the model's events came from, sorted.
+    served
+        Whose predictions the slot had.
     """
 
     now: int
     reference: Reference | None = None
     recent: Sequence[tuple[int, Pane]] = ()
     topics: tuple[str, ...] = ()
+    served: Served = NOBODY
     _windows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def window(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import format_ts
-from driftline.incidents.cloudevent import cloud_event
+from driftline.incidents.asking import feedback_message
 from driftline.incidents.incident import hash_of
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ def drill_message(outcome: Outcome, contract: Contract) -> tuple[bytes, bytes]:
     """
     model, feature = outcome.model, outcome.feature
     name = hash_of("drill", model, feature, outcome.shift, outcome.planted_at)
-    data: dict[str, Any] = {
-        "model": model,
-        "contract": contract.fingerprint,
-        "team": contract.owner.team if contract.owner is not None else None,
+    told: dict[str, Any] = {
         "text": outcome.words,
         "incident": None,
         "feature": feature,
@@ -42,5 +39,4 @@ def drill_message(outcome: Outcome, contract: Contract) -> tuple[bytes, bytes]:
         "detector": outcome.detector,
     }
     kind = "drill_rang" if outcome.rang else "drill_failed"
-    value = cloud_event(name, f"feedback.{kind}", f"{model}/{feature}", outcome.ended_at, data)
-    return name.encode(), value
+    return feedback_message(contract, kind, name, outcome.ended_at, told, feature=feature)

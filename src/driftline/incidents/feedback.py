@@ -2,157 +2,68 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from driftline.contract import gaps
-from driftline.contract.types import DAY
-from driftline.events.record import UNATTRIBUTED
-from driftline.events.time import format_ts
-from driftline.incidents.cloudevent import cloud_event
-from driftline.incidents.incident import hash_of
+from driftline.incidents.fallback import Fallbacks
+from driftline.incidents.history import ANNOUNCING, History
+from driftline.incidents.retraining import Retraining
+from driftline.incidents.violations import Violations
 
 if TYPE_CHECKING:
     from driftline.contract import Contract
+    from driftline.incidents.context import Served
+    from driftline.incidents.history import Told
     from driftline.incidents.incident import Change
 
 __all__ = ["Feedback"]
 
-EPOCH = dt.date(1970, 1, 1)
-SLA_OF = {"silence": "sla.silence", "volume": "sla.min_rate"}
+Messages = list[tuple[bytes, bytes]]
 
 
 class Feedback:
-    """Feedback events of one model: retraining asked for, contract violated.
-
-    A retraining is asked for when an incident of a kind that the contract names is a page, or when
-    the model is older than the contract's ``max_age`` (since it was first seen, or last retrained
-    or deployed); at most once every ``at_most_every`` of event time. What comes sooner waits, and
-    is asked for then if the incident is still open.
-
-    A contract is violated by each thing that it lacks, told once, and by each silence or shortfall
-    that breaks its SLA, told when the incident opens.
-    """
+    """Feedback events of one model: retraining, fallback, and what violates its contract."""
 
     def __init__(self, contract: Contract) -> None:
-        self._contract = contract
-        self._fingerprint = contract.fingerprint
-        self._started: int | None = None
-        self._asked: int | None = None
-        self._waiting: dict[str, dict[str, Any]] = {}
-        self._told: set[str] = set()
-        self._day: int | None = None
+        self._model = contract.model
+        self.history = History()
+        self._retraining = Retraining(contract, self.history)
+        self._fallback = Fallbacks(contract)
+        self._violations = Violations(contract, self.history)
 
-    def on_change(self, change: Change) -> list[tuple[bytes, bytes]]:
+    def on_change(self, change: Change) -> Messages:
         """Take a change of an incident; return messages for the `feedback` topic."""
-        incident = change.incident
-        if change.state == "resolved":
-            self._waiting.pop(incident.id, None)
-            return []
-        out = []
-        kind = change.finding.kind if change.finding is not None else incident.kind
-        if change.state == "opened" and kind in SLA_OF:
-            out.append(self._broken(change, SLA_OF[kind]))
-        wanted = kind in self._contract.retrain.on and incident.severity == "page"
-        # An update may be what made a page of it, or what brought in a kind that asks for it.
-        if wanted and incident.id not in self._waiting:
-            self._waiting[incident.id] = {
-                "why": kind,
-                "incident": incident.id,
-                "feature": incident.feature,
-                "since": format_ts(incident.change_point),
-                "text": change.finding.text if change.finding is not None else "",
-                "asked": False,
-            }
-            out += self._ask(change.at)
-        return out
+        return [
+            *self._violations.on_change(change),
+            *self._retraining.on_change(change),
+            *self._fallback.on_change(change),
+        ]
 
-    def on_time(self, now: int) -> list[tuple[bytes, bytes]]:
-        """Take the end of a closed slot, microseconds; return messages for `feedback`."""
-        if self._started is None:
-            self._started = now
-        out = []
-        if now // DAY != self._day:
-            # Gaps change with the date only: a review falls overdue at midnight.
-            self._day = now // DAY
-            out += self._lacks(now)
-        return out + self._ask(now)
+    def on_slot(self, now: int, served: Served) -> Messages:
+        """Take the end of a closed slot (microseconds) and whose predictions it had."""
+        new = self.history.on_slot(served.versions, now)
+        return [
+            *self._violations.on_slot(now, new, predictions=served.predictions > 0),
+            *self._retraining.on_time(now),
+            *self._fallback.on_slot(now, served),
+        ]
 
-    def replaced(self, at: int) -> None:
-        """Count a model's age from `at` (microseconds): it was retrained, or another deployed."""
-        self._started = at
-
-    def _ask(self, now: int) -> list[tuple[bytes, bytes]]:
-        plan = self._contract.retrain
-        if self._asked is not None and now - self._asked < plan.at_most_every:
-            return []
-        due = next((w for w in self._waiting.values() if not w["asked"]), None)
-        if due is None and plan.max_age is not None and self._started is not None:
-            age = now - self._started
-            if age >= plan.max_age:
-                due = {"why": "age", "incident": None, "feature": None, "since": None,
-                       "text": f"watched for {age // DAY} days without a retraining"}  # fmt: skip
-        if due is None:
-            return []
-        for waiting in self._waiting.values():
-            # One retraining answers all that is wrong now.
-            waiting["asked"] = True
-        self._asked = now
-        told = {key: value for key, value in due.items() if key != "asked"}
-        name = hash_of("retrain", self._contract.model, now, due["why"], due["incident"])
-        return [self._message(name, "retrain_requested", now, told)]
-
-    def _lacks(self, now: int) -> list[tuple[bytes, bytes]]:
-        if self._contract.model.startswith(UNATTRIBUTED):
-            return []  # a topic's unreadable elements are no model that anyone could own
-        today = EPOCH + dt.timedelta(days=now // DAY)
-        out = []
-        for gap in gaps(self._contract, today):
-            name = hash_of("gap", self._contract.model, gap.code, self._fingerprint)
-            if name in self._told:
-                continue
-            self._told.add(name)
-            told = {"violation": gap.code, "path": gap.path, "text": gap.text, "incident": None}
-            out.append(self._message(name, "contract_violated", now, told))
-        return out
-
-    def _broken(self, change: Change, promise: str) -> tuple[bytes, bytes]:
-        name = hash_of("sla", self._contract.model, promise, change.incident.id)
-        told = {
-            "violation": promise,
-            "path": f"$.{promise}",
-            "text": change.finding.text if change.finding is not None else "",
-            "incident": change.incident.id,
-        }
-        return self._message(name, "contract_violated", change.at, told)
-
-    def _message(self, name: str, kind: str, at: int, told: dict[str, Any]) -> tuple[bytes, bytes]:
-        contract = self._contract
-        data = {
-            "model": contract.model,
-            "contract": self._fingerprint,
-            "team": contract.owner.team if contract.owner is not None else None,
-            **told,
-        }
-        return name.encode(), cloud_event(name, f"feedback.{kind}", contract.model, at, data)
+    def on_lifecycle(self, kind: str, told: Told) -> Messages:
+        """Take a lifecycle event."""
+        self.history.on_event(kind, told)
+        return self._retraining.on_replaced(told) if kind in ANNOUNCING else []
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values."""
         return {
-            "started": self._started,
-            "asked": self._asked,
-            "waiting": {name: dict(waiting) for name, waiting in self._waiting.items()},
-            "told": sorted(self._told),
-            "day": self._day,
-            "contract": self._fingerprint,
+            "history": self.history.snapshot(),
+            "retraining": self._retraining.snapshot(),
+            "fallback": self._fallback.snapshot(),
+            "violations": self._violations.snapshot(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `snapshot` gave."""
-        self._started = state["started"]
-        self._asked = state["asked"]
-        self._waiting = {name: dict(waiting) for name, waiting in state["waiting"].items()}
-        same = state["contract"] == self._fingerprint
-        # Another contract has gaps of its own, and is looked at with the next slot.
-        self._told = set(state["told"]) if same else set()
-        self._day = state["day"] if same else None
+        self.history.restore(state["history"])
+        self._retraining.restore(state["retraining"])
+        self._fallback.restore(state["fallback"])
+        self._violations.restore(state["violations"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from driftline.events.time import format_ts
-from driftline.incidents.cloudevent import cloud_event
+from driftline.incidents.asking import feedback_message
 from driftline.incidents.incident import hash_of
 
 if TYPE_CHECKING:
@@ -24,14 +24,10 @@ def threshold_message(review: Review, contract: Contract) -> tuple[bytes, bytes]
         The event's id, a hash of model and period, and a CloudEvent as JSON.
     """
     name = hash_of("threshold", contract.model, review.since, review.at)
-    data = {
-        "model": contract.model,
-        "contract": contract.fingerprint,
-        "team": contract.owner.team if contract.owner is not None else None,
+    told = {
         "incident": None,
         "since": format_ts(review.since),
         "threshold": {key: value for key, value in review.to_json().items() if key != "text"},
         "text": review.text,
     }
-    value = cloud_event(name, "feedback.threshold_review_due", contract.model, review.at, data)
-    return name.encode(), value
+    return feedback_message(contract, "threshold_review_due", name, review.at, told)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.detect.protocol import Finding
     from driftline.incidents.context import Context
+    from driftline.incidents.history import Told
 
 __all__ = ["Incidents", "Step"]
 
@@ -81,9 +82,13 @@ class Incidents:
         """Return the columns of the open incidents that a feature is part of."""
         return {name for i in self._open if feature in i.features for name in i.features}
 
-    def replaced(self, at: int) -> None:
-        """Take note that another model is at work from `at` (event time, microseconds) on."""
-        self._feedback.replaced(at)
+    def on_lifecycle(self, kind: str, told: Told) -> list[tuple[bytes, bytes]]:
+        """Take what was told of the model; return messages for the topic `feedback`."""
+        return self._feedback.on_lifecycle(kind, told)
+
+    def history(self, now: int) -> list[tuple[bytes, bytes]]:
+        """Return the model's history as a message for the topic `windows`, if it has changed."""
+        return self._feedback.history.message(self._contract.model, now)
 
     def step(self, findings: Sequence[Finding], context: Context) -> Step:
         """Take the findings of a slot and return the messages that report what changed.
@@ -97,7 +102,7 @@ class Incidents:
         # A silence is noticed at a time that depends on how the marks came; what is done because
         # time has passed waits for a slot without such news, so that every run does it then.
         if not any(family_of(finding.kind) == FLOW for finding in findings):
-            out.feedback.extend(self._feedback.on_time(context.now))
+            out.feedback.extend(self._feedback.on_slot(context.now, context.served))
         return out
 
     def on_findings(self, findings: Sequence[Finding], context: Context) -> list[Change]:

@@ -1,22 +1,44 @@
-"""Lifecycle events that change what is normal, on their way from observe to detect.
+"""Lifecycle events on their way from observe to detect: what was done to a model, by whom, and why.
 
-They travel in the kind of the pane that counts them: ``lifecycle/retrained/VERSION``.
+They travel in the kind of the pane that counts them: ``lifecycle/retrained/VERSION/BY/WHY``, each
+part percent-encoded. Some change what is normal; all are part of a model's history.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from driftline.events.frame import Frame
 
-__all__ = ["Accepted", "accepted", "kind_of"]
+__all__ = ["DRIFT_ACCEPTED", "LIFECYCLE", "Accepted", "Note", "accepted", "kind_of", "note_of"]
 
 LIFECYCLE = "lifecycle"
 REPLACED = ("deployed", "retrained")
 DRIFT_ACCEPTED = "drift_accepted"
 LONGEST = 256
-"""Characters of a feature's or a version's name; longer ones are cut, and then name nothing."""
+"""Characters of a name or a reason that are kept; a name that is longer names nothing."""
+_PARTS = 5
+
+
+class Note(NamedTuple):
+    """What was told of a model.
+
+    Attributes
+    ----------
+    what
+        The event's kind: ``deployed``, ``owner_confirmed``, …
+    about
+        The feature of ``drift_accepted``, the version of any other; None where it names none.
+    by, why
+        As the event says, None where it does not.
+    """
+
+    what: str
+    about: str | None
+    by: str | None
+    why: str | None
 
 
 class Accepted(NamedTuple):
@@ -40,19 +62,27 @@ class Accepted(NamedTuple):
 def kind_of(frame: Frame, row: int) -> str:
     """Return the kind of pane that a lifecycle event is counted in."""
     what = frame.values["kind"][row]
-    detail = {DRIFT_ACCEPTED: "feature", **dict.fromkeys(REPLACED, "version")}.get(what)
-    if detail is None:
-        return LIFECYCLE
-    told = frame.values[detail][row] if detail in frame.values else None
-    return f"{LIFECYCLE}/{what}/{'' if told is None else str(told)[:LONGEST]}"
+    names = (what, _of(frame, row, "feature" if what == DRIFT_ACCEPTED else "version"))
+    told = (_of(frame, row, name) for name in ("by", "why"))
+    return "/".join((LIFECYCLE, *(quote(text, safe="") for text in (*names, *told))))
 
 
-def accepted(kind: str) -> Accepted | None:
-    """Read a pane's kind; None where it tells of no change."""
-    parts = kind.split("/", 2)
-    if parts[0] != LIFECYCLE or len(parts) != 3:
+def _of(frame: Frame, row: int, name: str) -> str:
+    told = frame.values[name][row] if name in frame.values else None
+    return "" if told is None else str(told)[:LONGEST]
+
+
+def note_of(kind: str) -> Note | None:
+    """Read a pane's kind; None where it is of no lifecycle event, or of too many."""
+    parts = kind.split("/")
+    if parts[0] != LIFECYCLE or len(parts) != _PARTS:
         return None
-    what, name = parts[1], parts[2] or None
-    if what == DRIFT_ACCEPTED:
-        return Accepted(what, name, None)
-    return Accepted(what, None, name)
+    what, *told = (unquote(part) for part in parts[1:])
+    return Note(what, *(text or None for text in told))
+
+
+def accepted(note: Note) -> Accepted | None:
+    """Return which change a note makes normal; None where it makes none so."""
+    if note.what == DRIFT_ACCEPTED:
+        return Accepted(note.what, note.about, None)
+    return Accepted(note.what, None, note.about) if note.what in REPLACED else None

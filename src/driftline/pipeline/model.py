@@ -10,14 +10,11 @@ import msgspec
 
 from driftline.contract import HOUR
 from driftline.detect import Liveness, StateError, Unread
-from driftline.detect.budget import run_of_quality
 from driftline.events.frame import segment_of
-from driftline.incidents import Context, Incidents, drill_message, threshold_message
-from driftline.ledger.quality import Quality
-from driftline.ledger.task import Task
+from driftline.incidents import Context, Incidents, Served, Told, drill_message
 from driftline.pipeline.drill import Drills
-from driftline.pipeline.joined import decode_joined
-from driftline.pipeline.lifecycle import REPLACED, accepted
+from driftline.pipeline.follow_up import FollowUp
+from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, note_of
 from driftline.pipeline.output import Output
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
@@ -72,14 +69,12 @@ class Model:
         self.liveness = Liveness(contract)
         self._unread = Unread(contract)
         self._drills = Drills(contract)
-        self._task = None if contract.quality is None else Task.of(contract)
-        self._quality: Quality | None = None
-        if contract.quality is not None:
-            self._quality = Quality(contract, run_of_quality(contract))
-        self._joined_to: dict[str, int] = {}
+        self._follow_up = FollowUp(contract)
         self._incidents = Incidents(contract)
         self._recent: deque[tuple[int, Pane]] = deque(maxlen=RECENT_SLOTS)
         self._topics: set[str] = set()
+        self._notes: set[str] = set()
+        self._served = Served()
         self.offset = -1
         """Offset of the last `panes` message in this state."""
 
@@ -87,8 +82,7 @@ class Model:
     def next_close(self) -> int:
         """Low mark at which something is to be done next, microseconds."""
         slot = min(self._open, default=2**62) + self._contract.slot
-        quality = 2**62 if self._quality is None else self._quality.due
-        return min(slot, self._windows.next_end, quality) + self._contract.lateness
+        return min(slot, self._windows.next_end, self._follow_up.due) + self._contract.lateness
 
     @property
     def warming_up(self) -> int:
@@ -100,13 +94,13 @@ class Model:
         key = message.key
         if self._is_repeat(message):
             return
-        told = {key.kind} if accepted(key.kind) is not None else set()
+        told = {key.kind} if note_of(key.kind) is not None else set()
         if key.start < self._closed_to:
             # Its source had been thought idle. What came too late is counted, in the next slot.
             self._overdue.late += message.pane.rows + message.pane.late
             self._overdue.dead += message.pane.dead
             self._overdue.duplicates += message.pane.duplicates
-            self._renewal.note(told)
+            self._notes |= told
             return
         slot = self._slot(key.start)
         slot.merge(key.segment, message.pane)
@@ -115,18 +109,10 @@ class Model:
 
     def on_joined(self, body: dict[str, Any]) -> None:
         """Take what a partition of the ledger has joined in a slot: a decoded message."""
-        quality = self._contract.quality
-        if self._task is None or quality is None:
-            return  # the contract asks for it no more
-        joined = decode_joined(body, self._task, quality.span)
-        if joined is None:
-            return
-        source = str(joined.source)
-        if joined.start <= self._joined_to.get(source, -(2**62)):
-            return  # sent before: a partition closes its slots in ascending order
-        self._joined_to[source] = joined.start
-        # Its inputs had been thought idle, if that slot has closed: then it counts in the next one.
-        self._slot(max(joined.start, self._closed_to)).join(joined.cells)
+        joined = self._follow_up.read(body)
+        if joined is not None:
+            # Its inputs had been thought idle, if that slot has closed: it counts in the next one.
+            self._slot(max(joined.start, self._closed_to)).join(joined.cells)
 
     def _slot(self, start: int) -> OpenSlot:
         slot = self._open.get(start)
@@ -172,10 +158,7 @@ class Model:
 
     def _publish_windows(self, until: int, out: Output, *, passed: bool) -> None:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
-        if self._quality is not None:
-            out.windows.extend(self._quality.tell(until, passed=passed))
-            reviews, self._quality.due_reviews = self._quality.due_reviews, []
-            out.feedback.extend(threshold_message(each, self._contract) for each in reviews)
+        self._follow_up.tell(until, out, passed=passed)
 
     def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot
@@ -197,15 +180,15 @@ class Model:
                 self._windows.add(start, segment, pane)
         findings: list[Finding] = self.liveness.on_slot(start, end, overall)
         findings += self._unread.on_slot(start, end, overall)
-        if self._quality is not None:
-            findings += self._quality.step(start, end, slot.joined)
+        findings += self._follow_up.step(start, end, slot.joined)
         if reference is None:
             self._warm_up(start, segments, out)
         elif overall.rows:
             watched = self._watch(reference)
             findings += self._detect(watched, watched.slot(start, end, overall), segments, out)
+        self._served = Served(overall.events.get("prediction", 0), overall.versions, overall.arms)
         self._report(findings, end, out)
-        self._accept(slot.notes, end)
+        self._note(slot.notes | self._notes, end, out)
 
     def _is_moving(self, start: int) -> bool:
         """Return whether observe may not have known the reference of a slot in time."""
@@ -242,12 +225,14 @@ class Model:
         self._recent.append((slot.start, slot.pane))
         return findings
 
-    def _accept(self, notes: set[str], end: int) -> None:
-        """Let the reference move on after what a slot has told."""
-        beside = self._incidents.beside
-        for change in self._renewal.take(notes, self._reference, end, beside):
-            if change.what in REPLACED:
-                self._incidents.replaced(end)
+    def _note(self, notes: set[str], end: int, out: Output) -> None:
+        """Take what a slot has told of the model, and let its reference move on after that."""
+        self._notes.clear()
+        for note in filter(None, map(note_of, sorted(notes))):
+            told = Told(end, None if note.what == DRIFT_ACCEPTED else note.about, note.by, note.why)
+            out.feedback.extend(self._incidents.on_lifecycle(note.what, told))
+        out.windows.extend(self._incidents.history(end))
+        for change in self._renewal.take(notes, self._reference, end, self._incidents.beside):
             if self._reference is None and change.feature is None:
                 # What was collected before is of what has been replaced.
                 self._warmup = self._new_warm_up()
@@ -301,6 +286,7 @@ class Model:
             reference=self._reference,
             recent=self._recent,
             topics=tuple(sorted(self._topics)),
+            served=self._served,
         )
 
     def snapshot(self) -> bytes:
@@ -313,11 +299,11 @@ class Model:
             "closed_to": self._closed_to,
             "overdue": save_panes({((), ""): self._overdue}),
             "topics": sorted(self._topics),
+            "notes": sorted(self._notes),
             "progress": {
                 source: [start, sorted(seen.items())]
                 for source, (start, seen) in self._progress.items()
             },
-            "joined_to": self._joined_to,
             "open": [[start, save_slot(slot)] for start, slot in sorted(self._open.items())],
             "recent": [[start, save_panes({((), ""): pane})] for start, pane in self._recent],
             "windows": self._windows.snapshot(),
@@ -327,7 +313,7 @@ class Model:
             "liveness": self.liveness.snapshot(),
             "unread": self._unread.snapshot(),
             "drills": self._drills.snapshot(),
-            "quality": None if self._quality is None else self._quality.snapshot(),
+            "follow_up": self._follow_up.snapshot(),
             "incidents": self._incidents.snapshot(),
         }
         # Raw rows of a warm-up are bulky text; a message has a largest size.
@@ -356,14 +342,12 @@ class Model:
         self.offset = state["offset"]
         self._closed_to = state["closed_to"]
         self._overdue = read_panes(state["overdue"], self.name, find)[(), ""]
-        self._topics = set(state["topics"])
+        self._topics, self._notes = set(state["topics"]), set(state["notes"])
         self._progress = {
             source: (start, {(segment_of(about[0]), *about[1:]): held for about, held in seen})
             for source, (start, seen) in state["progress"].items()
         }
-        self._joined_to = dict(state["joined_to"])
-        same = self._quality is not None and self._quality.can_restore(state["quality"])
-        task = self._task if same else None
+        task = self._follow_up.task_of(state["follow_up"])
         self._open = {
             start: read_slot(saved, self.name, find, task) for start, saved in state["open"]
         }
@@ -375,8 +359,7 @@ class Model:
         self.liveness.restore(state["liveness"])
         self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
-        if self._quality is not None and same:
-            self._quality.restore(state["quality"])
+        self._follow_up.restore(state["follow_up"])
         if state["reference"] is None:
             self._drills.restore(state["drills"], None)
             self._renewal.restore(state["renewal"], None)

@@ -13,12 +13,13 @@ from driftline.events.record import UNATTRIBUTED
 from driftline.ledger.packing import Packer
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.grouping import Group, group_rows
-from driftline.pipeline.lifecycle import LIFECYCLE, accepted, kind_of
+from driftline.pipeline.lifecycle import LIFECYCLE, kind_of, note_of
 from driftline.pipeline.marks import FOREVER, NEVER, encode_mark
 from driftline.pipeline.order import SourceOrder
 from driftline.pipeline.references import Layouts
 from driftline.pipeline.repeats import Repeats
 from driftline.stats import Pane, PaneKey, RawRows, encode_pane, fold
+from driftline.stats.pane import count_names
 from driftline.stats.segments import OTHER_SEGMENT
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ DEFAULT_SLOT = Contract(model="").slot
 MAX_SEGMENTS = 64
 """Segments of one model in one slot of one partition; further ones are counted as one."""
 MAX_NOTES = 200
-"""Accepted changes of one model in one slot of one partition; further ones are only counted."""
+"""Lifecycle events of one model told apart in one slot of one partition; others are counted."""
 
 
 @dataclass(slots=True)
@@ -258,12 +259,12 @@ class Observe:
     def _note(
         self, frame: Frame, slot: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
     ) -> None:
-        """Count lifecycle events, those that change what is normal each in a pane of its own."""
+        """Count lifecycle events, each that says something of its own in a pane of its own."""
         for row, start in enumerate(slot.tolist()):
             kind = kind_of(frame, row)
             if PaneKey(frame.model, (), kind, start) not in self._open:
                 about = frame.model, start
-                noted = [k for k in self._open if accepted(k.kind) and (k.model, k.start) == about]
+                noted = [k for k in self._open if (k.model, k.start) == about and note_of(k.kind)]
                 kind = kind if len(noted) < MAX_NOTES else LIFECYCLE
             here = np.array([row])
             events = self._held(frame.model, (), kind, start, frame, here, before).pane.events
@@ -286,6 +287,9 @@ class Observe:
             )
             pane = held.pane
             pane.events[frame.type] = pane.events.get(frame.type, 0) + group.rows.size
+            for name, counted in (("version", pane.versions), ("arm", pane.arms)):
+                if frame.type == "prediction" and name in frame.values:
+                    count_names(counted, frame.values[name], group.rows)
             if pane.reference is None:
                 pane.raw.append(_raw_rows(self.source, frame, group.rows))
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from driftline.pipeline.lifecycle import accepted
+from driftline.pipeline.lifecycle import accepted, note_of
 from driftline.pipeline.successor import Successor
 from driftline.stats import is_prediction_column
 
@@ -35,7 +35,6 @@ class Renewal:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._notes: set[str] = set()
         self._successor: Successor | None = None
 
     @property
@@ -47,10 +46,6 @@ class Renewal:
     def version(self) -> str | None:
         """Version of the model that the reference on its way is of, where that is known."""
         return self._successor.version if self._successor is not None else None
-
-    def note(self, kinds: Iterable[str]) -> None:
-        """Keep in mind what came for a slot that has closed: it counts in the next one."""
-        self._notes.update(kinds)
 
     def take(
         self,
@@ -72,8 +67,8 @@ class Renewal:
         beside
             Says which columns are part of the same open incidents as a feature.
         """
-        changes = [c for c in map(accepted, sorted({*notes, *self._notes})) if c is not None]
-        self._notes.clear()
+        told = (note_of(kind) for kind in sorted(notes))
+        changes = [c for c in (accepted(note) for note in told if note) if c is not None]
         if reference is None or self._contract.reference.source == "version":
             return changes
         for change in changes:
@@ -122,13 +117,11 @@ class Renewal:
         """Return the whole state as JSON values and bytes."""
         following = self._successor
         return {
-            "notes": sorted(self._notes),
             "successor": following.snapshot() if following is not None else None,
         }
 
     def restore(self, state: dict[str, Any], reference: Reference | None) -> None:
         """Take up what `snapshot` gave."""
-        self._notes = set(state["notes"])
         if state["successor"] is not None and reference is not None:
             self._successor = Successor(reference, self._contract)
             self._successor.restore(state["successor"])

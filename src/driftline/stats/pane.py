@@ -6,6 +6,7 @@ associative and commutative bit for bit, however a partition was cut into batche
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,8 @@ from driftline.stats.fixedpoint import SUMS
 from driftline.stats.sample import Sample
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from driftline.events.frame import Segment
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from driftline.stats.reference import Reference
 
 MAX_EXTRA = 100
-"""Names of unexpected features that one pane keeps; beyond that they are counted under "…"."""
+"""Names of unexpected features, of versions or of arms that one pane keeps; beyond that they are
+counted under `OTHERS`."""
+OTHERS = "…"
 
 
 class PaneKey(NamedTuple):
@@ -52,6 +57,8 @@ class Pane:
         Top-level fields that are no part of the event type.
     extra
         Features that the reference does not hold, with the rows that carried them.
+    versions, arms
+        Predictions by the version of the model that made them, and by arm, where they name one.
     invalid
         Values of the wrong type, int64 of shape (columns,); they count as missing too.
     counts
@@ -81,6 +88,8 @@ class Pane:
     duplicates: int = 0
     unknown_fields: int = 0
     extra: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    arms: dict[str, int] = field(default_factory=dict)
     raw: list[RawRows] = field(default_factory=list)
 
     @classmethod
@@ -129,8 +138,13 @@ class Pane:
         self.dead += other.dead
         self.duplicates += other.duplicates
         self.unknown_fields += other.unknown_fields
-        for name, rows in other.extra.items():
-            self.extra[name] = self.extra.get(name, 0) + rows
+        for mine, theirs in (
+            (self.extra, other.extra),
+            (self.versions, other.versions),
+            (self.arms, other.arms),
+        ):
+            for name, rows in theirs.items():
+                mine[name] = mine.get(name, 0) + rows
 
     @property
     def rows(self) -> int:
@@ -145,6 +159,19 @@ class Pane:
 
     def note_extra(self, name: str, rows: int) -> None:
         """Count rows that carried a feature which the reference does not hold; bounded."""
-        if name not in self.extra and len(self.extra) >= MAX_EXTRA:
-            name = "…"
-        self.extra[name] = self.extra.get(name, 0) + rows
+        _add(self.extra, name, rows)
+
+
+def count_names(
+    counted: dict[str, int], names: Sequence[str | None], rows: npt.NDArray[np.int64]
+) -> None:
+    """Count who is named in some rows; rows that name nobody are left out. Bounded."""
+    for name, count in Counter([names[row] for row in rows.tolist()]).items():
+        if name is not None:
+            _add(counted, name, count)
+
+
+def _add(counted: dict[str, int], name: str, rows: int) -> None:
+    if name not in counted and len(counted) >= MAX_EXTRA:
+        name = OTHERS
+    counted[name] = counted.get(name, 0) + rows

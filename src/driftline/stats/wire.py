@@ -13,7 +13,7 @@ from driftline.errors import DriftlineError
 from driftline.events.frame import segment_of
 from driftline.events.record import Source
 from driftline.stats.comoments import Comoments
-from driftline.stats.pane import MAX_EXTRA, Pane, PaneKey
+from driftline.stats.pane import MAX_EXTRA, OTHERS, Pane, PaneKey
 from driftline.stats.raw import RawRows, joined
 from driftline.stats.sample import Sample
 
@@ -87,6 +87,8 @@ def encode_statistics(pane: Pane, raw: list[RawRows], *, head: bool = True) -> d
             "duplicates": pane.duplicates,
             "unknown": pane.unknown_fields,
             "extra": _bounded(pane.extra),
+            **({"versions": _bounded(pane.versions)} if pane.versions else {}),
+            **({"arms": _bounded(pane.arms)} if pane.arms else {}),
         }
     if pane.reference:
         body |= {
@@ -123,7 +125,7 @@ def _bounded(extra: dict[str, int]) -> dict[str, int]:
     names = sorted(extra)
     kept = {name: extra[name] for name in names[:MAX_EXTRA]}
     rest = sum(extra[name] for name in names[MAX_EXTRA:])
-    return {**kept, "…": kept.get("…", 0) + rest} if rest else kept
+    return {**kept, OTHERS: kept.get(OTHERS, 0) + rest} if rest else kept
 
 
 def _parts(block: RawRows) -> Iterator[list[RawRows]]:
@@ -195,6 +197,8 @@ def decode_statistics(
     pane.duplicates = body.get("duplicates", 0)
     pane.unknown_fields = body.get("unknown", 0)
     pane.extra = dict(body.get("extra", {}))
+    pane.versions = dict(body.get("versions", {}))
+    pane.arms = dict(body.get("arms", {}))
     if reference:
         pane.counts = np.array(body["counts"], dtype=np.int64)
         pane.sums = _sums(body["sums"]).reshape(pane.sums.shape)
