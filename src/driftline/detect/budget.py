@@ -7,8 +7,8 @@ budget of one false page in A slots works with a mean time to a false alarm of A
 features: within it features are averaged, weighted by importance, so a hundred dull ones cost an
 important one the logarithm of a hundred.
 
-Where the contract promises quality, the alarm on it takes the part `QUALITY`, and what watches the
-data shares the rest.
+Where the contract promises quality, the alarm on it takes the part `QUALITY`; so do the watch on
+decisions (`DECISIONS`) and the comparison of rows (`SKEW`). What watches the data shares the rest.
 
 Where segments are watched each by itself, they take the part `SEGMENTS` of the budget and share it
 alike, whatever their size: twenty cost each of them the logarithm of twenty. The whole works with
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 SHARES = {"evidence": 0.6, "correlation": 0.1, "joint": 0.05}
 QUALITY = 0.1
 """Part of the budget that the alarm on promised quality takes, where quality is promised."""
+LOOPS = 0.05
+"""How often a feedback loop may be suspected falsely, beside one false page: that is told to the
+systems around the model and wakes nobody, so it stands beside the budget of pages."""
+DECISIONS = 0.1
+"""Part of the budget that the watch on decisions takes, where the contract has a policy for them.
+Only that nobody acts at all is a page; the rest of what it says are notices."""
+SKEW = 0.1
+"""Part of the budget that comparing served rows with training's takes, where that is asked for."""
 OTHERS = 0.25
 """Part of the budget that all other detectors share."""
 SEGMENTS = 0.2
@@ -43,13 +51,36 @@ def budget_slots(contract: Contract) -> float:
 
 def run_of_data(contract: Contract) -> float:
     """Return the mean run length of all that watch a model's data together, in slots."""
-    slots = budget_slots(contract)
-    return slots if contract.quality is None else slots / (1 - QUALITY)
+    asked = ((QUALITY, contract.quality), (DECISIONS, contract.decision), (SKEW, contract.skew))
+    rest = 1.0 - sum(part for part, wanted in asked if wanted is not None)
+    return budget_slots(contract) / rest
 
 
 def run_of_quality(contract: Contract) -> float:
     """Return the mean run length of the alarm on promised quality, in its steps."""
     return budget_slots(contract) * contract.slot / contract.step / QUALITY
+
+
+def run_of_skew(contract: Contract) -> float:
+    """Return the mean run length of the comparison of served rows, in its steps."""
+    return budget_slots(contract) * contract.slot / contract.step / SKEW
+
+
+def run_of_loops(contract: Contract) -> float:
+    """Return the mean run length of what watches for feedback loops, in quality windows."""
+    window = contract.slot if contract.quality is None else contract.quality.span
+    return budget_slots(contract) * contract.slot / window / LOOPS
+
+
+def run_of_decisions(contract: Contract, span: int) -> float:
+    """Return the mean run length of the watch on decisions, in its windows.
+
+    Parameters
+    ----------
+    span
+        Length of such a window, microseconds (`ledger.advice.decision_span`).
+    """
+    return max(LEAST_SLOTS, budget_slots(contract) * contract.slot / span / DECISIONS)
 
 
 def notice_gain(contract: Contract) -> float:

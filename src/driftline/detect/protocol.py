@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from driftline.events.frame import Segment
     from driftline.stats import Pane, Reference
 
-FindingKind = Literal["drift", "missing", "schema", "volume", "silence", "drill", "quality"]
+FindingKind = Literal[
+    "drift", "missing", "schema", "volume", "silence", "drill", "quality", "skew", "decision"
+]
 Severity = Literal["page", "notice"]
 
 

@@ -11,6 +11,7 @@ from driftline.incidents.context import Context, Served
 from driftline.incidents.drill import drill_message
 from driftline.incidents.history import Told
 from driftline.incidents.incident import Change, Incident, Member
+from driftline.incidents.loop import loop_message
 from driftline.incidents.threshold import threshold_message
 from driftline.incidents.tracker import Incidents, Step
 
@@ -24,5 +25,6 @@ __all__ = [
     "Step",
     "Told",
     "drill_message",
+    "loop_message",
     "threshold_message",
 ]
