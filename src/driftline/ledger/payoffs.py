@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from driftline.errors import DriftlineError
+from driftline.ledger.contrast import contrast, expectation, rarer
 from driftline.ledger.scorecard import WEIGHT_STEPS
+from driftline.ledger.trialrows import BASELINE, MODEL
+from driftline.ledger.trials import BANDS, FOR_CERTAIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.ledger.pairs import Floats
     from driftline.ledger.scorecard import ScoreTable
+    from driftline.ledger.trials import Trials
 
 __all__ = ["Coverage", "Payoffs", "UnknownPayoffError"]
 
@@ -150,4 +154,67 @@ class Payoffs:
             idle=-float(present.sum() * fn + absent.sum() * tn),
             spread=-hit * miss,
             least=FEW_EVENTS / min(even, 1 - even),
+        )
+
+    @classmethod
+    def of_trials(cls, trials: Trials) -> Payoffs:
+        """Work payoffs out of what came of both actions, where chance had a part in choosing.
+
+        For labels that come for one action only: a small share of predictions that are acted on, or
+        left, whatever their score, stands for all others (inverse propensity, about the mean of
+        each action and band). What came of the same row under the other action is never known, so
+        it takes far more rows than `of_labels` does.
+
+        Parameters
+        ----------
+        trials
+            Here the arm is what was done, `MODEL` for acting, and its propensity the probability of
+            that. Thresholds are told to a tenth of the score, as trials are.
+
+        Raises
+        ------
+        UnknownPayoffError
+            One action was hardly ever taken, at some scores or at all, or its outcomes are all
+            alike; or no row has a score.
+        """
+        least = min(rarer(trials, arm) for arm in (BASELINE, MODEL))
+        if least < 1:
+            acted, left = trials.arm(MODEL).rows, trials.arm(BASELINE).rows
+            msg = (
+                "trials: expected outcomes, not all alike, of predictions that were acted on and "
+                f"of such that were not, got {acted:,} and {left:,}: act at random on a small "
+                "share of predictions of every score, and record its probability"
+            )
+            raise UnknownPayoffError(msg)
+        expected = expectation(trials)
+        idle, sums = 0.0, np.zeros((BANDS, 3))
+        for (arm, band), each in sorted(trials.strata.items()):
+            if band == BANDS:
+                continue
+            if each.others >= FOR_CERTAIN and (1 - arm, band) not in trials.strata:
+                never = "left" if arm == MODEL else "acted on"
+                msg = (
+                    f"trials: of {each.rows:,} predictions with scores from {band / BANDS:g} to "
+                    f"{(band + 1) / BANDS:g} none was {never}, where {each.others:,.0f} should be "
+                    "by their propensities: let chance decide on a share of them"
+                )
+                raise UnknownPayoffError(msg)
+            without = expected[BASELINE][band]
+            sums[band] += contrast(each, arm, without, expected[MODEL][band])
+            idle += each.rows * without
+            if arm == BASELINE:
+                idle -= contrast(each, arm, without, without).total
+        there = np.flatnonzero(sums[:, 0] > 0)
+        if not there.size:
+            msg = "scores: expected some from 0 to 1, got none"
+            raise UnknownPayoffError(msg)
+        rows, total, squares = sums[there].T
+        return cls(
+            score=there / BANDS,
+            rows=rows,
+            total=total,
+            squares=squares,
+            idle=idle,
+            spread=float((squares - total**2 / rows).sum() / rows.sum()),
+            least=FEW_EVENTS * trials.rows / least,
         )
