@@ -65,6 +65,9 @@ class Bets:
         Shape (bets,).
     arl
         Mean number of steps to a false alarm, at least.
+    scattered
+        Whether steps may differ by more than chance, which is learnt. Else each step by itself has
+        to keep the promise in the mean.
     """
 
     held: Floats
@@ -73,11 +76,12 @@ class Bets:
     weight: Floats
     rows: Floats
 
-    def __init__(self, sizes: Floats, arl: float) -> None:
+    def __init__(self, sizes: Floats, arl: float, *, scattered: bool = True) -> None:
         self._sizes = sizes
         self._goal = float(np.log(arl))
         self._ceiling = np.exp(min(self._goal + CEILING, 600.0))
         self._scatter = Scatter()
+        self._scattered = scattered
         self.since = np.zeros(sizes.size, dtype=np.int64)
         self.forget()
 
@@ -93,8 +97,9 @@ class Bets:
         Costs about 2 µs, and 20 ns for each kind of row and bet.
         """
         ratio = stake.rows @ np.log1p(stake.gains[:, None] * self._sizes)
-        ratio *= self._scatter.worth(stake)
-        self._scatter.learn(stake)
+        if self._scattered:
+            ratio *= self._scatter.worth(stake)
+            self._scatter.learn(stake)
         # No bet needs more than e**80 in one step.
         held = (self.held + 1) * np.exp(np.minimum(ratio, 80.0))
         self.held = np.minimum(held, self._ceiling)

@@ -1,0 +1,233 @@
+"""Whether anybody acts on a model: its windows of predictions, and what was done about them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from driftline.contract import DAY
+from driftline.detect.plain import plain
+from driftline.detect.protocol import Finding
+from driftline.detect.state import check
+from driftline.events.time import format_ts
+from driftline.ledger.acted import tell_acts
+from driftline.ledger.acts import Acts
+from driftline.ledger.advice import MOST_WAITING, Advice, decision_span
+from driftline.ledger.habit import LEAST_CALM_WINDOWS
+from driftline.ledger.practice import Practice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from driftline.contract import Contract
+    from driftline.ledger.practice import Alarm
+
+__all__ = ["Decisions"]
+
+FORMAT = 1
+MOST_WINDOWS = MOST_WAITING + 10
+"""Windows kept; of more, the oldest ones are judged at once and let go."""
+_DONE = 2**62
+
+
+class Decisions:
+    """Follows the windows of one model, and says when its predictions are not acted on as before.
+
+    Call order: `tell` what is due at a slot's start, then `step` with what was joined in it, for
+    each slot in ascending order.
+
+    A window of predictions (`advice.decision_span`: that of quality, or a day) has three moments.
+    At its *end* it is told as far as decisions have come. It is *ripe*, judged and told again, when
+    the contract's ``within`` has passed since (where it says none, as long as a window is), at the
+    next multiple of `Contract.step`: all that came in time has been joined then. It is *over* a
+    window's length later, and told for the last time: what came late is in it. What comes after
+    that changes no window; labels still tell which overrides were right.
+
+    Parameters
+    ----------
+    arl
+        Mean number of windows to a false alarm (`detect.budget.run_of_decisions`).
+
+    Notes
+    -----
+    What a window comes to depends on the slots, never on when it was looked at. Bounded: of
+    `MOST_WINDOWS` windows at most, each of 200 kB at most (usually 2).
+    Costs 1.5 ms a window.
+    """
+
+    def __init__(self, contract: Contract, arl: float) -> None:
+        self._contract = contract
+        self._advice = Advice.of(contract)
+        self.span = decision_span(contract)
+        """Length of a window, microseconds."""
+        within = self._advice.within
+        self._wait = self.span if within is None else within
+        self._arl = arl
+        self._practice = self._begin(taken=False)
+        self._windows: dict[int, Acts] = {}
+        self._told: dict[int, int] = {}
+        self._judged: set[int] = set()
+        self._last = -_DONE
+
+    def _begin(self, *, taken: bool) -> Practice:
+        # A day at least, or what people do at night would be the measure of what they do by day.
+        fewest = max(LEAST_CALM_WINDOWS, -(-DAY // self.span))
+        return Practice(self._advice, self._arl, fewest, taken=taken)
+
+    @property
+    def due(self) -> int:
+        """Event time at which there is something to tell, microseconds."""
+        waiting = (self._moments(w)[0] for w in self._windows if not self._told.get(w, 0))
+        return min(waiting, default=_DONE)
+
+    @property
+    def open(self) -> list[str]:
+        """What is raised now, by name."""
+        return self._practice.open
+
+    def _moments(self, window: int) -> tuple[int, int, int]:
+        """Return when a window ends, is ripe, and is over."""
+        end, step = window + self.span, self._contract.step
+        ripe = -(-(end + self._wait) // step) * step
+        return end, ripe, ripe + self.span
+
+    def step(self, start: int, end: int, cells: Mapping[int, Acts]) -> list[Finding]:
+        """Take what was joined in a slot; return what was raised or cleared before and by it.
+
+        Parameters
+        ----------
+        cells
+            By start of the predictions' window, microseconds: a window of `span`, or a part of one
+            that starts then.
+        """
+        alarms: list[Alarm] = []
+        beyond = set(sorted(self._windows)[: max(0, len(self._windows) - MOST_WINDOWS)])
+        for window in sorted(self._windows):
+            _, ripe, over = self._moments(window)
+            if (ripe <= start or window in beyond) and window not in self._judged:
+                self._judged.add(window)
+                if window > self._last:  # what comes for a window before that is too old to judge
+                    self._last = window
+                    alarms += self._practice.judge(self._windows[window], window)
+            if over <= start or window in beyond:
+                del self._windows[window]
+                self._judged.discard(window)
+                self._told.pop(window, None)
+        for at, acts in sorted(cells.items()):
+            window = at // self.span * self.span
+            if self._moments(window)[2] > start:
+                self._windows.setdefault(window, Acts.empty()).merge(acts)
+            alarms += self._practice.come(acts, window)
+        return [self._finding(alarm, end) for alarm in alarms]
+
+    def tell(self, until: int, *, passed: bool) -> list[tuple[bytes, bytes]]:
+        """Return messages for the `windows` topic: what is due by a time (microseconds).
+
+        Slots before it have been closed. Of each window there are three messages at most.
+
+        Parameters
+        ----------
+        passed
+            Whether the model's own events have come so far. Where only the clock has (or the end of
+            what is replayed was reached), decisions may well be on their way: a window may have
+            ended, but none is ripe then.
+        """
+        out: list[tuple[int, int, tuple[bytes, bytes]]] = []
+        for window, acts in self._windows.items():
+            moments = self._moments(window)[: 3 if passed else 1]
+            told = self._told.get(window, 0)
+            for number in range(told, len(moments)):
+                if moments[number] > until:
+                    break
+                self._told[window] = number + 1
+                out.append((moments[number], window, self._message(window, acts, number)))
+        return [message for _, _, message in sorted(out)]
+
+    def renew(self, at: int) -> list[Finding]:
+        """Learn anew what is usual, and return that what was raised is over.
+
+        For when another model is at work, or a change of practice is accepted.
+
+        Parameters
+        ----------
+        at
+            Windows that start before it are not judged any more, microseconds.
+        """
+        alarms = self._practice.close()
+        self._practice = self._begin(taken=self._practice.taken)
+        self._last = max(self._last, at - 1)
+        return [self._finding(alarm, at) for alarm in alarms]
+
+    def _message(self, window: int, acts: Acts, number: int) -> tuple[bytes, bytes]:
+        moments = self._moments(window)
+        about = f"{self._contract.model}|decisions|{window}"
+        within = self._advice.within
+        body = {
+            "id": hashlib.sha256(f"{about}|{moments[number]}".encode()).hexdigest()[:16],
+            "kind": "decisions",
+            "model": self._contract.model,
+            "segment": {},
+            "start": format_ts(window),
+            "end": format_ts(moments[0]),
+            "as_of": format_ts(moments[number]),
+            "judged": number > 0,
+            "final": number > 1,
+            "action": self._advice.action,
+            "within_s": None if within is None else plain(within / 1e6),
+            **tell_acts(acts, self._practice.automatic),
+            "calm": self._practice.calm,
+            "open": self._practice.open,
+        }
+        key = hashlib.sha256(about.encode()).hexdigest()[:16]
+        return key.encode(), orjson.dumps(body)
+
+    def _finding(self, alarm: Alarm, end: int) -> Finding:
+        return Finding(
+            state=alarm.state,
+            model=self._contract.model,
+            feature=None,
+            kind="decision",
+            detector=alarm.name,
+            severity=alarm.severity,
+            change_point=alarm.since,
+            detected_at=end,
+            effect=alarm.effect,
+            effect_unit=f"share {alarm.name}",
+            text=alarm.text,
+            log_e=alarm.log_e,
+            evidence=alarm.evidence,
+        )
+
+    @property
+    def _of(self) -> list[Any]:
+        """What windows and shares are of: they cannot be taken up where it is another."""
+        advice = self._advice
+        of = [advice.action, advice.positive, advice.baseline, advice.within]
+        return [self.span, *of, advice.column, advice.compare, str(advice.bound)]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as JSON values and bytes."""
+        return {
+            "format": FORMAT,
+            "of": self._of,
+            "windows": [[each, acts.to_values()] for each, acts in sorted(self._windows.items())],
+            "told": [list(each) for each in sorted(self._told.items())],
+            "judged": sorted(self._judged),
+            "last": self._last,
+            "practice": self._practice.snapshot(),
+        }
+
+    def can_restore(self, state: dict[str, Any] | None) -> bool:
+        """Return whether a state is of windows and a policy like these; contracts change."""
+        return state is not None and state["of"] == self._of
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `snapshot` gave; raise `StateError` for anything else."""
+        check(state, format=FORMAT, of=self._of)
+        self._windows = {window: Acts.from_values(raw) for window, raw in state["windows"]}
+        self._told = dict(state["told"])
+        self._judged = set(state["judged"])
+        self._last = int(state["last"])
+        self._practice.restore(state["practice"])
