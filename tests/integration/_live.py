@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from aiokafka import TopicPartition
     from tests.integration._traffic import Message, Recording
 
-TYPES = {"predictions": "prediction", "features": "features", "labels": "label"}
+TYPES = {
+    "predictions": "prediction",
+    "features": "features",
+    "labels": "label",
+    "decisions": "decision",
+    "outcomes": "outcome",
+}
 MORE_TYPES = TYPES | {"lifecycle": "lifecycle"}
 OUTPUTS = ("windows", "alerts", "feedback")
 END_S = 90.0
@@ -319,9 +325,9 @@ def windows_of(folder: Path) -> list[dict[str, Any]]:
     return [window for window in _windows_of(folder) if "kind" not in window]
 
 
-def quality_of(folder: Path) -> list[dict[str, Any]]:
-    """Return what was told of quality."""
-    return [window for window in _windows_of(folder) if window.get("kind") == "quality"]
+def told_of(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """Return what else stands beside the windows: of quality, decisions, uplift, …"""
+    return [window for window in _windows_of(folder) if window.get("kind") == kind]
 
 
 def _windows_of(folder: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARTITIONS = 3
-TOPICS = ("predictions", "features", "labels")
+TOPIC_OF = {
+    "prediction": "predictions",
+    "label": "labels",
+    "decision": "decisions",
+    "outcome": "outcomes",
+}
 SECOND = 1_000_000
 MODELS = ("credit-risk", "demand-forecast", "recommender")
 HOLD_S = {"disordered": (1, 4), "late": (40, 120)}
@@ -60,6 +65,8 @@ reference: {from: file, path: credit-risk.jsonl}
 detectors: [evidence, adwin]
 deadletters: {share: 20%}
 quality: {metric: auc, at_least: 0.6, label_horizon: 3m, window: 1m, positive: default}
+decision: {act_when: "score >= 0.6", action: reject, within: 1m, baseline: {arm: holdout}}
+skew: {}
 """,
     # A reference from the first events, and a silence that is not.
     "demand-forecast": """
@@ -97,8 +104,9 @@ def write_contracts(folder: Path) -> list[Path]:
 def recorded(minutes: int = 12, rate: float = 12.0, seed: int = 1) -> Recording:
     """Make traffic of three models with a planted drift and a planted silence, and spoil it.
 
-    Predictions and labels of all models, features of one; at half-time `age` moves by 2 sd, and
-    for three minutes demand-forecast says nothing.
+    Predictions and labels of all models, features of one; of credit-risk also what was decided,
+    what came of it, and what training makes of some rows. At half-time `age` moves by 2 sd, and for
+    three minutes demand-forecast says nothing.
     """
     half = minutes // 2
     scenario = Scenario(
@@ -110,7 +118,7 @@ def recorded(minutes: int = 12, rate: float = 12.0, seed: int = 1) -> Recording:
         rate=rate,
         duration=minutes * 60 * SECOND,
         seed=seed,
-        following=frozenset({"label"}),
+        following=frozenset({"label", "decision", "outcome"}),
         label_delay=20 * SECOND,
     )
     events = [
@@ -119,6 +127,7 @@ def recorded(minutes: int = 12, rate: float = 12.0, seed: int = 1) -> Recording:
         for kind, key, ts, value in zip(
             block.types, block.keys, block.ts.tolist(), block.values, strict=True
         )
+        if kind in {"prediction", "label"} or b'"credit-risk"' in value
     ]
     return _spoil(events, random.Random(seed))
 
@@ -132,8 +141,7 @@ def _spoil(events: Iterable[tuple[str, bytes, int, bytes]], chance: random.Rando
         timed.append((when, len(timed), message))
 
     for kind, key, ts, value in events:
-        topic = {"prediction": "predictions", "label": "labels"}[kind]
-        place = topic, crc32(key) % PARTITIONS
+        place = TOPIC_OF[kind], crc32(key) % PARTITIONS
         when, stamp = ts, ts // 1_000
         for fate, share in (("disordered", 0.08), ("late", 0.01)):
             if chance.random() < share:
@@ -147,6 +155,11 @@ def _spoil(events: Iterable[tuple[str, bytes, int, bytes]], chance: random.Rando
         if kind == "prediction" and b'"recommender"' in value and chance.random() < 0.5:
             done["features"] += 1
             send(when, Message("features", place[1], stamp, _features_of(value, chance)))
+        if kind == "prediction" and b'"credit-risk"' in value and chance.random() < 0.2:
+            done["recomputed"] += 1
+            later = ts + chance.choice([-2, 15, 30]) * SECOND
+            row = _recomputed(value, later, chance)
+            send(later, Message("features", place[1], later // 1_000, row))
         held = pack.setdefault(place, [])
         if held or chance.random() < 0.05:
             held.append(shown)
@@ -210,6 +223,16 @@ def _broken(value: bytes, chance: random.Random) -> bytes | None:
             None,
         ]
     )
+
+
+def _recomputed(value: bytes, ts: int, chance: random.Random) -> bytes:
+    """What training makes of a row; of some it makes another one."""
+    body = orjson.loads(value)
+    features = dict(body["features"])
+    if chance.random() < 0.02 and features.get("income") is not None:
+        features["income"] /= 1000
+    told = {"model": body["model"], "prediction_id": body["prediction_id"], "features": features}
+    return orjson.dumps({**told, "ts": ts / SECOND, "source": "training"})
 
 
 def _features_of(value: bytes, chance: random.Random) -> bytes:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from driftline.broker.protocol import Broker
 
-TOPICS = ("predictions", "features", "labels", "lifecycle")
+TOPICS = ("predictions", "features", "labels", "decisions", "outcomes", "lifecycle")
 
 
 def with_events(traffic: Recording, *told: tuple[float, dict[str, str]]) -> list[Message]:

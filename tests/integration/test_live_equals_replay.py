@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import signal
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from tests.integration._live import (
     LOAD_S,
     Live,
     alerts_of,
     assert_same,
     counted,
-    quality_of,
+    run,
+    told_of,
     windows_of,
 )
 from tests.integration._traffic import PARTITIONS, recorded, write_contracts
@@ -57,9 +61,18 @@ def test_the_traffic_has_everything_in_it(inputs: Live) -> None:
     members = [member for data in alerts_of(replayed) for member in data["members"]]
     assert {m["segment"]["channel"] for m in members if "segment" in m} == {"web", "app"}
     kinds = {kind for w in windows for kind in w["events"]}
-    assert kinds == {"prediction", "features", "label", "training"}
+    assert kinds == {"prediction", "features", "label", "training", "decision", "outcome"}
     assert (replayed / "feedback.jsonl").stat().st_size
-    quality = quality_of(replayed)
+    decided = told_of(replayed, "decisions")
+    assert sum(row["counts"]["decided"] for row in decided if row["final"]) > 1_000
+    assert {row["actor"] for each in decided for row in each["actors"]} == {"human", "policy"}
+    (worth,) = {row["model"] for row in told_of(replayed, "uplift")}
+    assert worth == "credit-risk"
+    compared = told_of(replayed, "skew")
+    assert sum(row["pairs"] for row in compared) > 1_000
+    told = told_of(replayed, "lifecycle")
+    assert {row["model"] for row in told} >= {"credit-risk", "recommender"}
+    quality = told_of(replayed, "quality")
     assert {row["model"] for row in quality} == {"credit-risk", "demand-forecast"}
     assert sum(row["final"] for row in quality) > 10
     assert ("demand-forecast", "quality", None) in found
@@ -86,6 +99,41 @@ def test_one_worker(
         own = set(inputs.inputs.values())
         read = {tp: entry for tp, entry in live.committed().items() if tp.topic in own}
         assert sum(entry.offset for entry in read.values()) == len(recorded().messages)
+        if not settings:
+            _is_reviewed(live)
+
+
+def _is_reviewed(live: Live) -> None:
+    """A review of the live topics says who reads the alerts, too."""
+
+    def monitored() -> list[str]:
+        told = run("review", "credit-risk", "--config", str(live.config()), "--json")
+        who = json.loads(told)["answers"][0]
+        return [each["text"] for each in who["evidence"] if each["source"] == "consumer groups"]
+
+    assert monitored() == ["Nobody reads the alerts."]
+    group = f"{live.prefix}pager"
+    asyncio.run(_read_once(live, group))
+    assert monitored() == [f"Alerts are read by {group} (0 not read yet)."]
+
+
+async def _read_once(live: Live, group: str) -> None:
+    consumer = AIOKafkaConsumer(
+        f"{live.prefix}alerts",
+        bootstrap_servers=live.bootstrap,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        async with asyncio.timeout(60):
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                await consumer.getmany(timeout_ms=200)
+            await consumer.commit()
+    finally:
+        await consumer.stop()
 
 
 @pytest.mark.timeout(240)

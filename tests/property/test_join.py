@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from driftline.contract import Book, parse
 from driftline.events import InputSpec, Record, Source
 from driftline.ledger.cell import Cell
+from driftline.ledger.exact import UNIT_BITS
 from driftline.ledger.metrics import evaluate
 from driftline.ledger.store import Store
 from driftline.ledger.task import Task
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 CONTRACT = parse(
     "{model: m, slot: 10s, lateness: 20s,"
-    " quality: {metric: auc, at_least: 0.6, label_horizon: 10m, window: 1m}}",
+    " quality: {metric: auc, at_least: 0.6, label_horizon: 10m, window: 1m},"
+    ' decision: {act_when: "score >= 0.5", action: go, within: 1m,'
+    " baseline: {arm: holdout, share: 20%}},"
+    " skew: {}}",
     "m.yaml",
 )
 BOOK = Book((CONTRACT,))
@@ -37,12 +41,23 @@ TASK = Task.of(CONTRACT)
 SPAN = 60_000_000
 START = 1_795_464_000
 PREDICTIONS, LABELS = Source("predictions", 0), Source("labels", 0)
+DECISIONS, OUTCOMES, FEATURES = (Source(name, 0) for name in ("decisions", "outcomes", "features"))
+TYPES = {
+    PREDICTIONS: "prediction",
+    LABELS: "label",
+    DECISIONS: "decision",
+    OUTCOMES: "outcome",
+    FEATURES: "features",
+}
 LEDGER = Source("ledger", 0)
 
 
 def events(seed: int, count: int = 400) -> dict[Source, list[Record]]:
-    """Predictions, and labels that are late, doubled, corrected, early, or nobody's."""
+    """Predictions and what belongs to them: late, doubled, corrected, early, or nobody's."""
     rng = random.Random(seed)
+    later: dict[Source, list[tuple[float, dict[str, Any]]]] = {
+        DECISIONS: [], OUTCOMES: [], FEATURES: []
+    }  # fmt: skip
     made: list[tuple[float, dict[str, Any]]] = []
     told: list[tuple[float, dict[str, Any]]] = []
     for number in range(count):
@@ -50,25 +65,53 @@ def events(seed: int, count: int = 400) -> dict[Source, list[Record]]:
         score = round(rng.random(), 3)
         name = f"p{number}"
         body = {"model": "m", "prediction_id": name, "ts": at, "score": score}
-        made.append((at, body | {"prediction": "1" if score > 0.5 else "0"}))
+        body |= {"arm": "holdout" if rng.random() < 0.2 else "model", "entity_id": f"e{number % 7}"}
+        features = {"age": number % 40, "tone": rng.choice("abc"), "odd": None}
+        made.append((at, body | {"prediction": "1" if score > 0.5 else "0", "features": features}))
+        for source, told_of in _later(rng, number, features).items():
+            for wait, said in told_of:
+                when = at + wait
+                about = {"model": "m", "prediction_id": name, "ts": when}
+                later[source].append((when, about | said))
         if rng.random() < 0.05:
-            made.append((at + 3, body | {"prediction": "0"}))
+            made.append((at + 3, body | {"prediction": "0", "features": features}))
         if rng.random() < 0.8:
             when = at + rng.choice([1.0, 30.0, 90.0, 900.0, -5.0])
             label = int(rng.random() < score)
             told.append((when, {"model": "m", "prediction_id": name, "ts": when, "label": label}))
             if rng.random() < 0.2:
-                later = when + rng.choice([0.0, 20.0])
-                changed = {"label": rng.choice([0, 1]), "ts": later}
-                told.append((later, told[-1][1] | changed))
+                again = when + rng.choice([0.0, 20.0])
+                changed = {"label": rng.choice([0, 1]), "ts": again}
+                told.append((again, told[-1][1] | changed))
     told.append((START + 60, {"model": "m", "prediction_id": "x", "ts": START + 60, "label": 1}))
     return {
         source: [
             Record(offset, None, json.dumps(body).encode())
             for offset, (_, body) in enumerate(sorted(rows, key=lambda row: row[0]))
         ]
-        for source, rows in ((PREDICTIONS, made), (LABELS, told))
+        for source, rows in {PREDICTIONS: made, LABELS: told, **later}.items()
     }
+
+
+def _later(
+    rng: random.Random, number: int, features: dict[str, Any]
+) -> dict[Source, list[tuple[float, dict[str, Any]]]]:
+    """What is decided of a prediction, what comes of that, and what training makes of its row."""
+    found: dict[Source, list[tuple[float, dict[str, Any]]]] = {
+        DECISIONS: [], OUTCOMES: [], FEATURES: []
+    }  # fmt: skip
+    for _ in range(rng.choice([0, 1, 1, 1, 2])):
+        actor, action = rng.choice(["ada", "bob", None]), rng.choice(["go", "go", "stop"])
+        said = {"action": action} | ({} if actor is None else {"actor": actor})
+        found[DECISIONS].append((rng.choice([2.0, 30.0, 90.0, -3.0]), said))
+    for _ in range(rng.choice([0, 1, 1, 2])):
+        said = {"value": rng.choice([0, 1, 2.5]), "kind": rng.choice(["margin", "returns"])}
+        found[OUTCOMES].append((rng.choice([40.0, 200.0, 900.0]), said))
+    if rng.random() < 0.7:
+        wrong = features | ({"age": number} if rng.random() < 0.1 else {})
+        said = {"features": wrong, "source": "training"}
+        found[FEATURES].append((rng.choice([10.0, 120.0, -4.0]), said))
+    return found
 
 
 def observed(read: dict[Source, list[Record]], seed: int, *, again: bool = False) -> list[bytes]:
@@ -76,7 +119,7 @@ def observed(read: dict[Source, list[Record]], seed: int, *, again: bool = False
     rng = random.Random(seed)
     observes = {
         source: Observe(source, InputSpec(source.topic, kind), BOOK, References())
-        for source, kind in ((PREDICTIONS, "prediction"), (LABELS, "label"))
+        for source, kind in TYPES.items()
     }
     left = {source: list(records) for source, records in read.items()}
     out: list[bytes] = []
@@ -96,7 +139,7 @@ def observed(read: dict[Source, list[Record]], seed: int, *, again: bool = False
 
 
 def new(folder: Path, start: Checkpoint | None = None) -> Join:
-    return Join(LEDGER, [PREDICTIONS, LABELS], BOOK, Store(folder, 10**15), start)
+    return Join(LEDGER, list(TYPES), BOOK, Store(folder, 10**15), start)
 
 
 def records(messages: Sequence[bytes], first: int = 0) -> list[Record]:
@@ -175,9 +218,49 @@ def test_sums_are_those_of_a_plain_join(tmp_path: Path) -> None:
     assert cells.counts["labelled"] == len(pairs)
     assert cells.counts["waiting"] == orphans == 1
     accounted = sum(cells.counts.get(n, 0) for n in ("labelled", "again", "too late", "waiting"))
+    _holds_decisions(cells, read, made)
     corrected = len(read[LABELS]) - accounted
     assert corrected >= 0
     assert cells.counts["repeated"] + len(made) == len(read[PREDICTIONS])
+
+
+def _holds_decisions(
+    cells: Cell, read: dict[Source, list[Record]], made: dict[str, dict[str, Any]]
+) -> None:
+    """Hold what was decided, what came of it and compared rows to a plain join."""
+    last: dict[str, dict[str, Any]] = {}
+    values: dict[tuple[str, str], dict[str, Any]] = {}
+    trained: dict[str, dict[str, Any]] = {}
+    for source in (DECISIONS, OUTCOMES, FEATURES):
+        bodies = [json.loads(record.value or b"") for record in read[source]]
+        # Of two at the same moment the one that says more, in order of the alphabet or in size.
+        for body in sorted(bodies, key=lambda b: (b["ts"], b.get("action"), b.get("value"))):
+            name = body["prediction_id"]
+            if body["ts"] > made[name]["ts"] + 600:
+                continue
+            if source == DECISIONS:
+                last[name] = body
+            elif source == OUTCOMES:
+                values[name, body["kind"]] = body
+            else:
+                trained[name] = body["features"]
+    acts = cells.acts
+    assert acts.total("made") == len(made)
+    assert acts.total("decided") == len(last)
+    assert acts.total("held") == sum(body["arm"] == "holdout" for body in made.values())
+    wanted = {name: made[name]["score"] >= 0.5 for name in last if made[name]["arm"] == "model"}
+    followed = sum((last[name]["action"] == "go") == asked for name, asked in wanted.items())
+    assert acts.total("followed") == followed
+    assert acts.total("overridden") == len(wanted) - followed
+    tried = {name for name, _ in values}
+    total = sum(body["value"] for body in values.values())
+    assert cells.trials.rows == len(tried)
+    assert sum(arm.rows for arm in cells.trials.plain) == len(tried)
+    assert sum(arm.y for arm in cells.trials.plain) / 2**UNIT_BITS == pytest.approx(total)
+    assert cells.skew.rows == len(trained)
+    ages = [(made[name]["features"]["age"], row["age"]) for name, row in trained.items()]
+    assert cells.skew.tallies["age"].mismatched == sum(a != b for a, b in ages)
+    assert cells.skew.tallies["tone"].mismatched == 0
 
 
 @pytest.mark.parametrize("loss", ["nothing", "the last writes", "the whole store"])

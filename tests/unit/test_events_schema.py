@@ -16,8 +16,8 @@ from driftline.contract.types import WindowPlan
 from driftline.events import Decoder, InputSpec, Record, Source
 from driftline.events.fields import EVENT_TYPES, FIELDS, required
 from driftline.events.inputs import INPUTS
-from driftline.events.outputs import Window
 from driftline.events.schema import NAMES, json_schema
+from driftline.events.windows import Window
 from driftline.stats.pane import Pane
 from driftline.stats.reference import Reference
 from driftline.stats.window import Windows

@@ -12,7 +12,8 @@ import pytest
 from driftline.contract import Contract
 from driftline.contract.types import DAY, HOUR, MINUTE, SECOND, Decision, Fallback, Owner, Retrain
 from driftline.detect.protocol import Finding
-from driftline.events.outputs import Feedback, LifecycleWindow
+from driftline.events.outputs import Feedback
+from driftline.events.windows import LifecycleWindow
 from driftline.incidents import Context, Incidents, Served, Told
 
 START = 1_772_409_600 * SECOND  # 2026-03-02T00:00:00Z
@@ -113,7 +114,7 @@ def test_silence_is_escalated_and_again_each_week():
     (second,) = story.slot(14 * DAY)
     assert names([first, second]) == ["retrain_escalated"] * 2
     assert (first["data"]["escalation"], second["data"]["number"]) == ("risk-oncall", 2)
-    assert "7 days ago" in first["data"]["text"]
+    assert "asked for 7d ago" in first["data"]["text"]
     assert len(set(story.keys)) == 1
 
 

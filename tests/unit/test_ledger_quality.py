@@ -14,15 +14,16 @@ from driftline.contract import DAY, HOUR, Contract, parse
 from driftline.detect import StateError
 from driftline.events.schema import json_schema
 from driftline.incidents import threshold_message
-from driftline.ledger.cell import Cell, sum_claims
 from driftline.ledger.entry import Claim
 from driftline.ledger.quality import Quality
+from driftline.ledger.summing import Summing
 from driftline.ledger.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from driftline.detect.protocol import Finding
+    from driftline.ledger.cell import Cell
 
 START = 1_795_392_000_000_000
 """A midnight."""
@@ -41,13 +42,13 @@ def classified(rng: np.random.Generator, rows: int, right: float) -> tuple[list[
     """Predictions with scores, of which so many will turn out right."""
     score = np.where(rng.random(rows) < 0.5, right, 1 - right)
     label = (rng.random(rows) < score).astype(int)
-    made = [(str(int(s > 0.5)), float(s), None) for s in score]
+    made = [(str(int(s > 0.5)), float(s), None, None, None) for s in score]
     return made, [(int(value), None) for value in label]
 
 
 def measured(rng: np.random.Generator, rows: int, error: float) -> tuple[list[Any], list[Any]]:
     truth, off = rng.normal(100, 10, rows), rng.laplace(0, error, rows)
-    made = [(float(t + e), None, None) for t, e in zip(truth, off, strict=True)]
+    made = [(float(t + e), None, None, None, None) for t, e in zip(truth, off, strict=True)]
     return made, [(float(t), None) for t in truth]
 
 
@@ -57,6 +58,7 @@ class Story:
     def __init__(self, terms: Contract, delay: int = 24, seed: int = 1, rows: int = 40) -> None:
         self.terms = terms
         self.task = Task.of(terms)
+        self.summing = Summing.of(terms)
         self.quality = Quality(terms, ARL)
         self.rows, self.delay = rows, delay
         self.rng = np.random.default_rng(seed)
@@ -92,7 +94,7 @@ class Story:
             told = claim.prediction or claim.label
             assert told is not None
             groups.setdefault(told[0] // DAY * DAY, []).append((claim, times))
-        return sum_claims(self.task, groups)
+        return self.summing.sum(groups)
 
 
 def test_windows_are_told_as_labels_come_and_once_more_when_they_are_over() -> None:

@@ -201,6 +201,6 @@ def test_the_contract_names_the_task(text: str, task: Task) -> None:
     assert Task.of(parse(f"model: m\n{text}\n", "m.yaml")) == task
 
 
-def test_a_contract_without_quality_names_none() -> None:
-    with pytest.raises(ValueError, match="contract of m: expected quality, got none"):
-        Task.of(parse("model: m\n", "m.yaml"))
+def test_a_contract_without_quality_is_of_classes() -> None:
+    task = Task.of(parse("{model: m, decision: {act_when: score >= 0.6}}", "m.yaml"))
+    assert task == Task(threshold=0.6)

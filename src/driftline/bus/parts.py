@@ -104,7 +104,7 @@ class PipelineParts:
         from driftline.ledger.store import Store
         from driftline.pipeline.join import Join
 
-        horizons = [c.quality.label_horizon for c in self._book if c.quality is not None]
+        horizons = [contract.horizon for contract in self._book if contract.joins]
         store = Store(self._stores / str(source.partition), 2 * max(horizons, default=DAY))
         return Join(source, inputs, self._book, store, start)
 

@@ -200,6 +200,19 @@ def quality_window_fits(scope: Scope) -> None:
         scope.findings.add(scope.nodes["quality"], path, expected, format_duration(quality.window))
 
 
+def skew_in_range(scope: Scope) -> None:
+    """What is put up with can be betted against, and is less than what pages."""
+    if not scope.good("tolerance", "allowed", "page_from"):
+        return
+    tolerance, allowed = scope.values["tolerance"], scope.values["allowed"]
+    if not 1e-12 <= tolerance < 1:
+        scope.fault("tolerance", "a number from 1e-12 to below 1")
+    if not 1e-6 <= allowed <= 0.25:
+        scope.fault("allowed", "a share from 0.0001% to 25%")
+    elif scope.values["page_from"] < allowed:
+        scope.fault("page_from", f"at least {allowed:g}, which allowed says")
+
+
 def quality_schema() -> Schema:
     """Say which bounds `quality_bounds` asks for in JSON Schema."""
 

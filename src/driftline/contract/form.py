@@ -35,6 +35,7 @@ from driftline.contract.types import (
     ReferencePlan,
     Retrain,
     SegmentPlan,
+    SkewPlan,
     Sla,
     WindowPlan,
 )
@@ -162,6 +163,16 @@ QUALITY: Final = BlockOf(
     ),
     (checks.quality_bounds,),
     checks.quality_schema(),
+)
+
+SKEW: Final = BlockOf(
+    SkewPlan,
+    (
+        Field("tolerance", Number(), "By how much two numbers may differ, relative to training."),
+        Field("allowed", Share(), "Share of mismatched rows of a feature that is put up with."),
+        Field("page_from", Share(), "Share of mismatched rows from which on it is a page."),
+    ),
+    (checks.skew_in_range,),
 )
 
 LEDGER: Final = BlockOf(
@@ -335,6 +346,7 @@ CONTRACT: Final = BlockOf(
             attribute="deadletter_share",
         ),
         Field("quality", QUALITY, "The quality promised."),
+        Field("skew", SKEW, "How served features are compared with training's."),
         Field("ledger", LEDGER, "What is kept of predictions until their labels come."),
         Field("decision", DECISION, "How predictions become actions."),
         Field("retrain", RETRAIN, "When a retraining is asked for."),

@@ -15,6 +15,8 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+HORIZON = 30 * DAY
+"""How long what belongs to a prediction is waited for, where the contract does not say."""
 QUALITY_WINDOWS = 60
 """Quality windows that may wait for labels at a time: each is held until its last one may come."""
 STEPS = 60
@@ -101,7 +103,7 @@ class Quality(Block, frozen=True, kw_only=True):
     metric: str
     at_least: float | None = None
     at_most: float | None = None
-    label_horizon: int = 30 * DAY
+    label_horizon: int = HORIZON
     window: int | None = None
     """Span of the predictions' event time that is judged as one; a multiple of the slot. None
     stated: a day, or a sixtieth of the horizon if that is longer, in whole slots."""
@@ -120,6 +122,17 @@ class LedgerPlan(Block, frozen=True, kw_only=True):
 
     share: float = 1.0
     """Of all predictions, chosen by a hash of their ids: the same ones in every event type."""
+
+
+class SkewPlan(Block, frozen=True, kw_only=True):
+    """How rows that were served are compared with the same rows as training makes them."""
+
+    tolerance: float = 1e-6
+    """Of numbers, relative: the default forgives a trip through 32 bits."""
+    allowed: float = 0.001
+    """Share of mismatched rows of a feature that is put up with."""
+    page_from: float = 0.05
+    """Share from which on it is a page."""
 
 
 class Baseline(Block, frozen=True, kw_only=True):
@@ -223,6 +236,8 @@ class Contract(Block, frozen=True, kw_only=True):
     deadletter_share: float = 0.01
     """Share of undecodable events above which the producer's schema counts as broken."""
     quality: Quality | None = None
+    skew: SkewPlan | None = None
+    """None: features are not kept to be compared."""
     ledger: LedgerPlan = LedgerPlan()
     decision: Decision | None = None
     retrain: Retrain = Retrain()
@@ -249,13 +264,24 @@ class Contract(Block, frozen=True, kw_only=True):
     @property
     def joins(self) -> bool:
         """Whether anything in it needs predictions joined with what comes later."""
-        return self.quality is not None
+        return not (self.quality is None and self.decision is None and self.skew is None)
+
+    @property
+    def span(self) -> int:
+        """Length of the windows of predictions whose joined rows are summed up, microseconds."""
+        return -(-DAY // self.slot) * self.slot if self.quality is None else self.quality.span
+
+    @property
+    def horizon(self) -> int:
+        """How long after a prediction what belongs to it may come, microseconds."""
+        horizon = HORIZON if self.quality is None else self.quality.label_horizon
+        within = self.decision.within if self.decision is not None else None
+        return max(horizon, within or 0)
 
     @property
     def step(self) -> int:
         """Span of arrival time in which joined rows are summed up, microseconds: whole slots."""
-        window = self.slot if self.quality is None else self.quality.span
-        return max(1, window // (STEPS * self.slot)) * self.slot
+        return max(1, self.span // (STEPS * self.slot)) * self.slot
 
     def __post_init__(self) -> None:
         """Fit the defaults that depend on the slot."""

@@ -11,26 +11,20 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-__all__ = [
-    "OUTPUTS",
-    "Alert",
-    "AlertData",
-    "ColumnStatistics",
-    "DeadLetterHeaders",
-    "Feedback",
-    "FeedbackData",
-    "LifecycleWindow",
-    "QualityWindow",
-    "Window",
-]
+from driftline.events.windows import (
+    ColumnStatistics,
+    DecisionsWindow,
+    Instant,
+    LifecycleWindow,
+    QualityWindow,
+    SkewWindow,
+    ThresholdFigures,
+    UpliftWindow,
+    Window,
+)
 
-Instant = Annotated[
-    str,
-    Meta(
-        description="Event time, RFC 3339 in UTC.",
-        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.(\d{3}|\d{6}))?Z$",
-    ),
-]
+__all__ = ["OUTPUTS", "Alert", "AlertData", "DeadLetterHeaders", "Feedback", "FeedbackData"]
+
 FindingKind = Literal[
     "drift",
     "schema",
@@ -65,123 +59,6 @@ class Owner(msgspec.Struct, kw_only=True):
     escalation: str | None = None
 
 
-class ColumnStatistics(msgspec.Struct, kw_only=True):
-    """One column over a span of time; null is what cannot be told."""
-
-    kind: Literal["numeric", "categorical", "boolean"]
-    count: Annotated[int, Meta(description="Values that are not missing.")]
-    missing: int
-    invalid: Annotated[int, Meta(description="Values of the wrong type, among the missing.")]
-    unseen: Annotated[int, Meta(description="Values the reference has no bin for.")]
-    mean: float | None
-    sd: float | None
-    min: float | None
-    max: float | None
-    quantiles: Annotated[dict[str, float] | None, Meta(description="By probability: '0.01' …")]
-    psi: float | None
-    jensen_shannon: float | None
-    hellinger: float | None
-    ks: float | None
-    wasserstein: Annotated[float | None, Meta(description="In reference standard deviations.")]
-    chi_squared: float | None
-    chi_squared_df: int
-
-
-class WindowColumn(ColumnStatistics, kw_only=True):
-    """One column of a window, with its histogram."""
-
-    bins: Annotated[
-        list[float | str | bool],
-        Meta(description="Edges of numeric bins, or levels."),
-    ]
-    histogram: Annotated[list[int], Meta(description="Values in each of the reference's bins.")]
-
-
-class Window(msgspec.Struct, kw_only=True):
-    """Statistics of one model (and segment) over one window, for dashboards."""
-
-    id: str
-    model: str
-    segment: dict[str, str]
-    start: Instant
-    end: Instant
-    length_s: float
-    hop_s: Annotated[float, Meta(description="Equal to length_s for tumbling windows.")]
-    reference: Annotated[str | None, Meta(description="Id; null during warm-up.")]
-    events: Annotated[dict[str, int], Meta(description="Events by type.")]
-    late: int
-    dead: int
-    duplicates: int
-    unknown_fields: int
-    extra: Annotated[dict[str, int], Meta(description="Columns the reference does not know.")]
-    features: Annotated[dict[str, WindowColumn], Meta(description="By column.")]
-
-
-class EstimatedMetric(msgspec.Struct, kw_only=True):
-    """What a metric is expected to be, before the labels are there."""
-
-    value: float
-    sd: Annotated[float, Meta(description="Standard deviation of what labels will show about it.")]
-
-
-class QualityWindow(msgspec.Struct, kw_only=True):
-    """How good the predictions of one window are, as far as their labels have come.
-
-    Told again whenever more is known; the latest `as_of` holds.
-    """
-
-    id: str
-    kind: Literal["quality"]
-    model: str
-    segment: dict[str, str]
-    start: Annotated[Instant, Meta(description="Of the predictions' event time.")]
-    end: Instant
-    as_of: Annotated[Instant, Meta(description="Labels that came up to then are in it.")]
-    final: Annotated[bool, Meta(description="Whether no label can come any more.")]
-    metric: Annotated[str, Meta(description="What the contract promises.")]
-    at_least: float | None
-    at_most: float | None
-    no_alarm: Annotated[
-        str | None, Meta(description="Why a broken promise would wake nobody; null if it would.")
-    ]
-    counts: Annotated[
-        dict[str, int],
-        Meta(
-            description="predicted, labelled, again (labels that said what was known), repeated "
-            "(ids predicted twice), waiting (labels without prediction), too late, and rows that "
-            "make no sense, by reason."
-        ),
-    ]
-    labelled: Annotated[int, Meta(description="Rows that the realised metrics stand on.")]
-    realised: Annotated[
-        dict[str, float | None], Meta(description="Metrics by name; null is what is not defined.")
-    ]
-    interval: Annotated[
-        dict[str, list[float]],
-        Meta(description="Where a metric lies, 95 %, however often one looks."),
-    ]
-    estimated: Annotated[
-        dict[str, EstimatedMetric],
-        Meta(description="From scores alone, of all predictions; concept drift is not in it."),
-    ]
-    concept: Annotated[
-        str | None, Meta(description="What of the promised metric moved inputs do not explain.")
-    ]
-    threshold: Annotated[
-        ThresholdReview | None,
-        Meta(description="The last review of the threshold from which on is acted."),
-    ]
-    maturity: Annotated[float, Meta(description="Part of its labels that has come, expected.")]
-    mature: bool
-    never_labelled: Annotated[
-        float | None, Meta(description="Share of predictions that get no label, where it is known.")
-    ]
-    label_delay_s: Annotated[float | None, Meta(description="Median.")]
-    early_labels: Annotated[
-        str | None, Meta(description="Why labels that came early are no fair sample.")
-    ]
-
-
 class ReferenceNote(msgspec.Struct, kw_only=True):
     """What an alert was measured against."""
 
@@ -210,28 +87,6 @@ class MemberNote(msgspec.Struct, kw_only=True):
         dict[str, str] | msgspec.UnsetType,
         Meta(description="Whose rows it is about; left out where it is about all."),
     ] = msgspec.UNSET
-
-
-class LifecycleEntry(msgspec.Struct, kw_only=True):
-    """What was last told of one kind."""
-
-    at: Instant
-    version: str | None
-    by: str | None
-    why: str | None
-
-
-class LifecycleWindow(msgspec.Struct, kw_only=True):
-    """What was told of a model, and whose predictions came; told again when that changes."""
-
-    id: str
-    kind: Literal["lifecycle"]
-    model: str
-    as_of: Instant
-    since: Annotated[Instant | None, Meta(description="When the model was first seen.")]
-    last: Annotated[dict[str, LifecycleEntry], Meta(description="By kind of lifecycle event.")]
-    announced: Annotated[dict[str, Instant], Meta(description="By version, when.")]
-    served: Annotated[dict[str, Instant], Meta(description="By version, as of then the last.")]
 
 
 class AlertData(msgspec.Struct, kw_only=True):
@@ -277,24 +132,14 @@ class Alert(CloudEvent, kw_only=True):
     data: AlertData
 
 
-class ThresholdFigures(msgspec.Struct, kw_only=True):
-    """What thresholds brought over a period, in the contract's currency."""
+class LoopFigures(msgspec.Struct, kw_only=True):
+    """What speaks for a feedback loop, and what to do about it."""
 
-    today: Annotated[float, Meta(description="The score from which on is acted.")]
-    best: Annotated[
-        float | None,
-        Meta(description="What would have brought most; null: never to act, or not known."),
-    ]
-    low: Annotated[float | None, Meta(description="Between this and `high` lies the best.")]
-    high: float | None
-    regret: Annotated[float, Meta(description="What was lost, as it came out.")]
-    regret_at_least: Annotated[float, Meta(description="What was lost for certain.")]
-
-
-class ThresholdReview(ThresholdFigures, kw_only=True):
-    """The same in words as well, or why it cannot be known."""
-
-    text: str
+    at: Annotated[Instant, Meta(description="End of the window that showed it.")]
+    by: Annotated[list[str], Meta(description="Which signals, the strongest first.")]
+    retrains: Annotated[int, Meta(description="Since it seems to have begun.")]
+    signals: Annotated[dict[str, Any], Meta(description="What each signal says.")]
+    advice: list[str]
 
 
 class FeedbackData(msgspec.Struct, kw_only=True):
@@ -338,6 +183,7 @@ class FeedbackData(msgspec.Struct, kw_only=True):
         msgspec.UnsetType | None
     ) = msgspec.UNSET
     by: str | msgspec.UnsetType | None = msgspec.UNSET
+    loop: LoopFigures | msgspec.UnsetType = msgspec.UNSET
     to: Annotated[str, Meta(description="The fallback, as the contract names it.")] | (
         msgspec.UnsetType
     ) = msgspec.UNSET
@@ -353,6 +199,7 @@ class Feedback(CloudEvent, kw_only=True):
         "driftline.feedback.fallback_engaged",
         "driftline.feedback.fallback_verified",
         "driftline.feedback.fallback_released",
+        "driftline.feedback.loop_suspected",
         "driftline.feedback.contract_violated",
         "driftline.feedback.drill_rang",
         "driftline.feedback.drill_failed",
@@ -385,6 +232,9 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "feedback": Feedback,
     "window": Window,
     "quality-window": QualityWindow,
+    "decisions-window": DecisionsWindow,
+    "uplift-window": UpliftWindow,
+    "skew-window": SkewWindow,
     "lifecycle-window": LifecycleWindow,
     "deadletter-headers": DeadLetterHeaders,
 }

@@ -31,11 +31,20 @@ if TYPE_CHECKING:
     from driftline.events.frame import Segment
     from driftline.incidents.incident import Incident
 
-__all__ = ["FLOW", "MANY", "closeness", "family_of", "find_incident", "in_order_of_rank", "net"]
+__all__ = [
+    "DATA",
+    "FLOW",
+    "MANY",
+    "closeness",
+    "family_of",
+    "find_incident",
+    "in_order_of_rank",
+    "net",
+]
 
 DATA, FLOW = "data", "flow"
 FAMILIES = {"drift": DATA, "missing": DATA, "schema": DATA, "volume": FLOW, "silence": FLOW}
-OF_NO_REFERENCE = frozenset({FLOW, "quality"})
+OF_NO_REFERENCE = frozenset({FLOW, "quality", "decision", "skew"})
 """Families whose findings are made on no reference, and stand when another one holds."""
 MANY = "many"
 """Family of the incident that takes what comes when too many are open: everything joins it."""

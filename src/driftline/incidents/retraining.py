@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from driftline.contract.types import DAY
+from driftline.contract.quantities import format_duration
+from driftline.contract.types import DAY, MINUTE
 from driftline.events.time import format_ts
 from driftline.incidents.asking import feedback_message
 from driftline.incidents.incident import hash_of
@@ -140,13 +141,13 @@ class Retraining:
         request["number"] += 1
         owner = self._contract.owner
         whom = None if owner is None else owner.escalation or owner.contact or owner.team
-        waited = (now - request["at"]) / DAY
+        waited = format_duration(max(MINUTE, (now - request["at"]) // MINUTE * MINUTE))
         told |= {
             "request": request["name"],
             "number": request["number"],
             "escalation": whom,
             "seconds": (now - request["at"]) / 1e6,
-            "text": f"asked for {waited:.3g} days ago, and nobody has: {told['text']}",
+            "text": f"asked for {waited} ago, and nobody has: {told['text']}",
         }
         name = hash_of("retrain escalated", request["name"], request["number"])
         return self._message("retrain_escalated", name, now, told, request["name"])

@@ -10,6 +10,7 @@ from driftline.contract.types import DAY
 from driftline.incidents.alerts import alert_message, finding_part
 from driftline.incidents.feedback import Feedback
 from driftline.incidents.grouping import (
+    DATA,
     FLOW,
     MANY,
     OF_NO_REFERENCE,
@@ -77,6 +78,11 @@ class Incidents:
         """Return the columns of which something is known to be wrong, failed drills apart."""
         members = (member for incident in self._open for member in incident.members)
         return {m.feature for m in members if m.feature is not None and m.kind != "drill"}
+
+    @property
+    def drifting(self) -> bool:
+        """Whether data are known to have moved."""
+        return any(incident.family == DATA for incident in self._open)
 
     def beside(self, feature: str) -> set[str]:
         """Return the columns of the open incidents that a feature is part of."""

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from driftline.ledger.acts import Acts
 from driftline.ledger.delays import Delays
 from driftline.ledger.exposure import Exposure
 from driftline.ledger.profile import ErrorProfile
 from driftline.ledger.residuals import Residuals
-from driftline.ledger.rows import read_rows
 from driftline.ledger.scorecard import Scorecard
+from driftline.ledger.skew.sums import Skew
+from driftline.ledger.trials import Trials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from driftline.ledger.entry import Claim
-    from driftline.ledger.pairs import Integers
-    from driftline.ledger.rows import Read
     from driftline.ledger.task import Task
 
-__all__ = ["Card", "Cell", "sum_claims"]
+__all__ = ["Card", "Cell"]
 
-Key = TypeVar("Key")
 Card = Scorecard | Residuals
-UNSCORED = "score: expected a probability from 0 to 1"
-MOST_REASONS = 20
-"""Kinds of rows that make no pair, told apart in one cell; further ones are counted as one."""
 
 
 @dataclass(slots=True)
@@ -48,6 +39,15 @@ class Cell:
     counts
         Whole numbers by name: ``predicted``, ``labelled``, and what made no difference (``again``,
         ``repeated``, ``too late``), ``waiting`` labels, and rows that make no sense, by reason.
+    acts
+        What was done about predictions.
+    trials
+        What came of it, where chance had a part in what was done.
+    skew
+        Rows that were served, held against the same rows as training makes them.
+    followed, hidden
+        Of the pairs in `card`, those whose decision did what was recommended, and those whose
+        prediction nobody was shown.
     """
 
     card: Card
@@ -55,6 +55,11 @@ class Cell:
     profile: ErrorProfile = field(default_factory=ErrorProfile.empty)
     delays: Delays = field(default_factory=Delays)
     counts: dict[str, int] = field(default_factory=dict)
+    acts: Acts = field(default_factory=Acts)
+    trials: Trials = field(default_factory=Trials)
+    skew: Skew = field(default_factory=Skew)
+    followed: Card | None = None
+    hidden: Card | None = None
 
     @classmethod
     def empty(cls, task: Task) -> Cell:
@@ -76,6 +81,11 @@ class Cell:
         self.exposure.merge(other.exposure)  # type: ignore[arg-type]
         self.profile.merge(other.profile)
         self.delays.merge(other.delays)
+        self.acts.merge(other.acts)
+        self.trials.merge(other.trials)
+        self.skew.merge(other.skew)
+        self.followed = _merged(self.followed, other.followed)
+        self.hidden = _merged(self.hidden, other.hidden)
         for name, count in other.counts.items():
             self.count(name, count)
 
@@ -87,14 +97,40 @@ class Cell:
         else:
             self.counts.pop(name, None)
 
+    def settle(self) -> None:
+        """Forget what came and was taken back, once all that was joined in a slot is in it."""
+        self.acts.settle()
+        self.skew.settle()
+
+    def unlabelled(self) -> dict[str, int]:
+        """Return how many predictions of each class have no label yet."""
+        labelled = {
+            name: int(counts.weights.sum()) for name, counts in self.delays.by_predicted.items()
+        }
+        if isinstance(self.exposure, Exposure):
+            made = self.exposure.by_class()
+        else:
+            made = {"all": self.counts.get("predicted", 0)}
+        return {name: count - labelled.get(name, 0) for name, count in made.items()}
+
     def to_values(self) -> dict[str, Any]:
         """Return JSON values, in one order: equal sums give equal bytes."""
+        told: dict[str, Any] = {}
+        asked: dict[str, Acts | Trials | Skew] = {
+            "acts": self.acts, "trials": self.trials, "skew": self.skew
+        }  # fmt: skip
+        told |= {name: each.to_values() for name, each in asked.items() if each}
+        nothing = type(self.card).empty().to_values()
+        for name, card in (("followed", self.followed), ("hidden", self.hidden)):
+            if card is not None and (values := card.to_values()) != nothing:
+                told[name] = values
         return {
             "card": self.card.to_values(),
             "exposure": self.exposure.to_values(),
             "profile": self.profile.to_values(),
             "delays": self.delays.to_values(),
             "counts": dict(sorted(self.counts.items())),
+            **told,
         }
 
     @classmethod
@@ -107,110 +143,16 @@ class Cell:
             ErrorProfile.from_values(values["profile"]),
             Delays.from_values(values["delays"]),
             dict(values["counts"]),
+            Acts.from_values(values["acts"]) if "acts" in values else Acts(),
+            Trials.from_values(values["trials"]) if "trials" in values else Trials(),
+            Skew.from_values(values["skew"]) if "skew" in values else Skew(),
+            empty.card.from_values(values["followed"]) if "followed" in values else None,
+            empty.card.from_values(values["hidden"]) if "hidden" in values else None,
         )
 
 
-def sum_claims(task: Task, groups: Mapping[Key, Sequence[tuple[Claim, int]]]) -> dict[Key, Cell]:
-    """Sum claims group by group, each claim as often as it is counted.
-
-    Groups are read together and summed apart: there may be many of a few rows.
-    """
-    cells = {key: Cell.empty(task) for key in groups}
-    owners = list(cells.values())
-    made, paired = _Rows(), _Rows()
-    rows = {"predicted": made, "first": paired, "paired": paired}
-    for number, claims in enumerate(groups.values()):
-        for claim, times in claims:
-            if claim.what in rows:
-                rows[claim.what].add(number, claim, times)
-            else:
-                owners[number].count(claim.what, times)
-    if made.claims:
-        _add_made(owners, task, made)
-    if paired.claims:
-        _add_paired(owners, task, paired)
-    return cells
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Claims that are to be read, and which group each is of."""
-
-    groups: list[int] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-
-    def add(self, group: int, claim: Claim, times: int) -> None:
-        self.groups.append(group)
-        self.claims.append(claim)
-        self.times.append(times)
-
-
-def _add_made(cells: list[Cell], task: Task, made: _Rows) -> None:
-    """Sum predictions; any label will do to have them read as pairs are."""
-    for group, times in zip(made.groups, made.times, strict=True):
-        cells[group].count("predicted", times)
-    read = _read(task, made, label=0.0 if task.regression else "1")
-    for group, rows in _split(made, read.rows):
-        pairs = read.pairs.take(rows)
-        if task.regression:
-            cells[group].exposure = ErrorProfile.of(replace(pairs, label=pairs.predicted))
-        else:
-            cells[group].exposure = Exposure.of_pairs(pairs)
-
-
-def _add_paired(cells: list[Cell], task: Task, paired: _Rows) -> None:
-    read = _read(task, paired)
-    for reason, refused in {**read.refused, UNSCORED: read.unscored}.items():
-        for row in refused.tolist():
-            counts = cells[paired.groups[row]].counts
-            known = reason in counts or len(counts) < MOST_REASONS
-            cells[paired.groups[row]].count(reason if known else "…", paired.times[row])
-    told = [(c.label, c.prediction, c.what == "first") for c in paired.claims]
-    took = np.array([b[0] - a[0] for b, a, _ in told if a and b], dtype=np.int64)[read.rows]
-    first = np.array([is_first for _, _, is_first in told], dtype=np.bool_)[read.rows]
-    for group, rows in _split(paired, read.rows):
-        cell, pairs = cells[group], read.pairs.take(rows)
-        if task.regression:
-            cell.card, cell.profile = Residuals.of(pairs), ErrorProfile.of(pairs)
-        else:
-            cell.card = Scorecard.of(pairs)
-        own = rows[first[rows]]
-        if own.size < rows.size:
-            pairs = read.pairs.take(own)
-        cell.count("labelled", int(pairs.sign.sum(dtype=np.int64)))
-        guess, truth = pairs.predicted, pairs.label
-        if isinstance(guess, np.ndarray) or isinstance(truth, np.ndarray):
-            guess = truth = ["all"] * own.size
-        cell.delays = Delays.of(guess, truth, took[own], pairs.sign)
-
-
-def _split(rows: _Rows, read: Integers) -> Iterator[tuple[int, Integers]]:
-    """Yield each group with its places among the rows that were read."""
-    groups = np.array(rows.groups, dtype=np.int64)[read]
-    order = np.argsort(groups, kind="stable")
-    found, starts = np.unique(groups[order], return_index=True)
-    yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)
-
-
-def _read(task: Task, rows: _Rows, label: float | str | None = None) -> Read:
-    """Read claims; with a `label` as if it were that of all of them."""
-    bodies = [claim.prediction[1] for claim in rows.claims if claim.prediction is not None]
-    labels: list[Any] = [label] * len(bodies)
-    weights: list[Any] | None = None
-    if label is None:
-        told = [claim.label[1] for claim in rows.claims if claim.label is not None]
-        labels, weights = [each[0] for each in told], [each[1] for each in told]
-    names = sorted({name for body in bodies if body[2] for name, _ in body[2]})
-    shares = {
-        name: [dict(body[2]).get(name) if body[2] else None for body in bodies] for name in names
-    }
-    return read_rows(
-        task,
-        [body[0] for body in bodies],
-        labels,
-        score=[body[1] for body in bodies],
-        shares=shares,
-        weight=weights,
-        sign=np.array(rows.times, dtype=np.int8),
-    )
+def _merged(mine: Card | None, other: Card | None) -> Card | None:
+    if mine is None or other is None:
+        return mine or other
+    mine.merge(other)  # type: ignore[arg-type]
+    return mine

@@ -17,21 +17,28 @@ from driftline.errors import DriftlineError
 from driftline.events.numbers import Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from driftline.contract import Book
+    from driftline.contract import Book, Contract
     from driftline.events.frame import Frame
     from driftline.events.record import Source
 
     Integers = npt.NDArray[np.int64]
 
-__all__ = ["FORMAT", "LedgerError", "Packed", "Packer", "Section", "unpack"]
+__all__ = ["FORMAT", "WRONG_TYPE", "LedgerError", "Packed", "Packer", "Section", "unpack"]
 
 FORMAT = 1
-TYPES = ("prediction", "label")
-"""Event types that are kept; others take no part in any join yet."""
+KEPT = {
+    "prediction": ("arm", "propensity"),
+    "label": ("label", "weight"),
+    "decision": ("action", "recommended", "actor", "arm", "propensity"),
+    "outcome": ("value", "kind"),
+}
+"""What is kept of each event type that takes part in joins, beside what predictions say."""
+WRONG_TYPE = "\0"
+"""Stands for a feature's value that has another type than the reference says."""
 _MIX = 2_654_435_761
 _WORD = 2**32
 
@@ -51,8 +58,11 @@ class Section(msgspec.Struct, array_like=True, frozen=True):
     offset, index
         Where each stood in its source; likewise.
     fields
-        Values by name, None where absent: of a prediction ``prediction``, ``score`` and
-        ``prediction.<class>``; of a label ``label`` and ``weight``.
+        Values by name, None where absent: those of `KEPT`; of a prediction ``prediction``,
+        ``score`` and ``prediction.<class>`` as well. Of a row of features (type ``served`` or
+        ``trained``) ``entity_id``.
+    features
+        Of a row of features, its values by name.
     """
 
     model: str
@@ -63,6 +73,7 @@ class Section(msgspec.Struct, array_like=True, frozen=True):
     offset: bytes
     index: bytes
     fields: dict[str, list[Any]]
+    features: dict[str, list[Any]] = msgspec.field(default_factory=dict)
 
 
 class Packed(msgspec.Struct, array_like=True, frozen=True):
@@ -104,18 +115,26 @@ class Packer:
         wanted
             Rows to take at all, shape (n,).
         """
-        if frame.type not in TYPES or frame.ids is None:
+        if frame.ids is None:
             return
         contract = self._book.of(frame.model)
-        if not contract.joins:
+        rows_of = frame.type in _ASKED and _ASKED[frame.type](contract)
+        features = contract.skew is not None and frame.type in {"prediction", "features"}
+        if not (rows_of or features):
             return
         seed = crc32(frame.model.encode())
-        hashes = np.array([crc32(name.encode(), seed) for name in frame.ids], dtype=np.int64)
+        hashes = np.array([crc32((n or "").encode(), seed) for n in frame.ids], dtype=np.int64)
         kept = wanted & (hashes * _MIX % _WORD < contract.ledger.share * _WORD)
+        if frame.type == "features":
+            kept &= np.array([name is not None for name in frame.ids], dtype=np.bool_)
         place = hashes % self._partitions
         for partition in np.unique(place[kept]).tolist():
-            rows = np.flatnonzero(kept & (place == partition))
-            self._waiting.setdefault(partition, []).append(_section(frame, at, rows))
+            here = kept & (place == partition)
+            waiting = self._waiting.setdefault(partition, [])
+            if rows_of:
+                waiting.append(_section(frame, at, np.flatnonzero(here)))
+            if features:
+                waiting += _feature_sections(frame, at, here)
 
     def take(self) -> list[tuple[int, bytes]]:
         """Return what was gathered since last asked, as (partition, message)."""
@@ -127,27 +146,72 @@ class Packer:
         return out
 
 
-def _section(frame: Frame, at: Integers, rows: Integers) -> Section:
-    assert frame.ids is not None
-    picked = rows.tolist()
+_ASKED: dict[str, Callable[[Contract], bool]] = {
+    "prediction": lambda contract: contract.quality is not None or contract.decision is not None,
+    "label": lambda contract: contract.quality is not None or contract.decision is not None,
+    "decision": lambda contract: contract.decision is not None,
+    "outcome": lambda contract: contract.decision is not None,
+}
+"""Whether a contract has a use for events of a type."""
 
-    fields: dict[str, list[Any]]
-    if frame.type == "label":
-        fields = {
-            n: _plain(frame.values[n], picked) for n in ("label", "weight") if n in frame.values
-        }
-    else:
+
+def _section(frame: Frame, at: Integers, rows: Integers) -> Section:
+    picked = rows.tolist()
+    kept = (name for name in KEPT[frame.type] if name in frame.values)
+    fields = {name: _plain(frame.values[name], picked) for name in kept}
+    if frame.type == "prediction":
         names = [n for n in frame.columns if n in {"prediction", "score"} or _is_share(n)]
-        fields = {name: _plain(frame.columns[name], picked) for name in names}
+        fields |= {name: _plain(frame.columns[name], picked) for name in names}
+    return _made(frame, frame.type, at, rows, fields, {})
+
+
+def _feature_sections(frame: Frame, at: Integers, here: npt.NDArray[np.bool_]) -> Iterator[Section]:
+    """Yield the rows of features among those given, as they were served and as recomputed."""
+    if frame.featured is not None:
+        here = here & frame.featured
+    trained = np.zeros_like(here)
+    if frame.type == "features" and "source" in frame.values:
+        trained = np.array([said == "training" for said in frame.values["source"]], dtype=np.bool_)
+    answers = {"prediction", "score"} if frame.type == "prediction" else set()
+    names = [n for n in frame.columns if n not in answers and not (answers and _is_share(n))]
+    if not names:
+        return
+    for kind, mask in (("served", here & ~trained), ("trained", here & trained)):
+        rows = np.flatnonzero(mask)
+        if not rows.size:
+            continue
+        picked = rows.tolist()
+        about = frame.values.get("entity_id")
+        fields = {} if about is None else {"entity_id": _plain(about, picked)}
+        features = {name: _plain(frame.columns[name], picked) for name in names}
+        for name in frame.invalid:
+            wrong = np.flatnonzero(np.isin(rows, frame.invalid[name])).tolist()
+            if wrong and name not in answers:
+                column = features.setdefault(name, [None] * len(picked))
+                for row in wrong:
+                    column[row] = WRONG_TYPE
+        yield _made(frame, kind, at, rows, fields, features)
+
+
+def _made(
+    frame: Frame,
+    kind: str,
+    at: Integers,
+    rows: Integers,
+    fields: dict[str, list[Any]],
+    features: dict[str, list[Any]],
+) -> Section:
+    assert frame.ids is not None
     return Section(
         frame.model,
-        frame.type,
-        _plain(frame.ids, picked),
+        kind,
+        _plain(frame.ids, rows.tolist()),
         _bytes(frame.ts[rows]),
         _bytes(at[rows]),
         _bytes(frame.offset[rows]),
         _bytes(frame.index[rows]),
         fields,
+        features,
     )
 
 

@@ -18,7 +18,6 @@ from driftline.events.time import format_ts
 from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
-from driftline.ledger.exposure import Exposure
 from driftline.ledger.loss import Losses
 from driftline.ledger.maturity import Maturity, early_bias
 from driftline.ledger.promised import Promised, refusal
@@ -80,7 +79,7 @@ class Quality:
         self._windows: dict[int, Cell] = {}
         self._changed: set[int] = set()
         self._packed: dict[int, bytes] = {}
-        self._over: set[int] = set()
+        self._over = -_DONE
         self._past: deque[tuple[int, int, float]] = deque(maxlen=PAST_WINDOWS)
         self._calm = Cell.empty(self._task)
         self._taken: set[int] = set()
@@ -89,6 +88,10 @@ class Quality:
         self._reviewed: dict[str, Any] | None = None
         self.due_reviews: list[Review] = []
         """Reviews of the threshold that somebody should hear of; whoever tells them clears this."""
+        self._ripe: set[int] = set()
+        self.ripe: list[tuple[int, Cell]] = []
+        """Windows whose labels have come, each once, with what is known of them; whoever looks at
+        them clears this."""
         self._due = _DONE
 
     @property
@@ -108,7 +111,7 @@ class Quality:
             return []
         came = Cell.empty(self._task).card
         for window, cell in sorted(cells.items()):
-            if window in self._over:
+            if window <= self._over:
                 continue  # labels beyond the horizon are told apart by the join
             self._windows.setdefault(window, Cell.empty(self._task)).merge(cell)
             self._changed.add(window)
@@ -178,6 +181,9 @@ class Quality:
             if review is not None:
                 self._reviewed = review.to_json()
                 self.due_reviews += [review] if review.due else []
+        ended = {w for w in self._windows if now >= w + self._plan.span}
+        ripe = {w for w in ended if maturity.mature(now - w - self._plan.span)} | over
+        self.ripe += [(w, self._windows[w]) for w in sorted(ripe - self._ripe)]
         biased = tell_bias(early_bias(delays, "label"))
         out = [
             self._message(window, now, maturity, biased, final=window in over)
@@ -188,7 +194,9 @@ class Quality:
             del self._windows[window]
             self._packed.pop(window, None)
         self._taken -= over
-        self._over = {w for w in self._over | over if self._end(w) + self._plan.span > now}
+        self._ripe = (self._ripe | ripe) - over
+        # Windows are over in order: what comes for one that is, or for an older one, is too late.
+        self._over = max([self._over, *over])
         self._changed.clear()
         return out
 
@@ -199,7 +207,7 @@ class Quality:
         for window, cell in self._windows.items():
             delays.merge(cell.delays)
             age = max(0, now - window - self._plan.span // 2)
-            for name, count in _waiting(cell).items():
+            for name, count in cell.unlabelled().items():
                 if count > 0:
                     held = ages.setdefault(name, ([], []))
                     held[0].append(age)
@@ -334,7 +342,8 @@ class Quality:
             "alarm": None if self._alarm is None else self._alarm.snapshot(),
             "windows": [[window, self._pack(window)] for window in sorted(self._windows)],
             "changed": sorted(self._changed),
-            "over": sorted(self._over),
+            "over": self._over,
+            "ripe": sorted(self._ripe),
             "reviews": self._reviews.snapshot(),
             "reviewed": self._reviewed,
             "classes": sorted(self._classes.known),
@@ -367,7 +376,8 @@ class Quality:
             window: Cell.from_values(self._task, msgspec.msgpack.decode(zlib.decompress(packed)))
             for window, packed in self._packed.items()
         }
-        self._changed, self._over = set(state["changed"]), set(state["over"])
+        self._changed, self._over = set(state["changed"]), int(state["over"])
+        self._ripe = set(state["ripe"])
         self._reviews.restore(state["reviews"])
         self._reviewed = state["reviewed"]
         self._classes.known = set(state["classes"])
@@ -382,18 +392,6 @@ def _alarm(plan: Plan, arl: float) -> Promised:
     return Promised(
         plan.metric, at_least=plan.at_least, at_most=plan.at_most, arl=arl, positive=plan.positive
     )
-
-
-def _waiting(cell: Cell) -> dict[str, int]:
-    """Return how many predictions of each class have no label yet."""
-    labelled = {
-        name: int(counts.weights.sum()) for name, counts in cell.delays.by_predicted.items()
-    }
-    if isinstance(cell.exposure, Exposure):
-        made = cell.exposure.by_class()
-    else:
-        made = {"all": cell.counts.get("predicted", 0)}
-    return {name: count - labelled.get(name, 0) for name, count in made.items()}
 
 
 def _seconds(span: float | None) -> float | None:

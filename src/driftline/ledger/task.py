@@ -44,18 +44,16 @@ class Task:
 
     @classmethod
     def of(cls, contract: Contract, *, probabilities: bool | None = None) -> Task:
-        """Read it from a contract that promises quality.
+        """Read it from a contract.
 
         The promised metric says which kind of task it is; the threshold is that of ``act_when``
         where this is about the score: "score >= 0.6".
         """
         quality, acts_from = contract.quality, acting_threshold(contract)
-        if quality is None:
-            msg = f"contract of {contract.model}: expected quality, got none"
-            raise ValueError(msg)
+        positive = None if quality is None else quality.positive
         return cls(
-            regression=metric(quality.metric).task == "regression",
-            positive=None if quality.positive is None else class_name(quality.positive),
+            regression=quality is not None and metric(quality.metric).task == "regression",
+            positive=None if positive is None else class_name(positive),
             threshold=THRESHOLD if acts_from is None else acts_from,
             probabilities=probabilities,
         )

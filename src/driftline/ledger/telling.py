@@ -140,7 +140,7 @@ def _interval(card: Card) -> dict[str, list[float]]:
         one = (1 << UNIT_BITS) * card.weight
         name = "mae"
         low, high = asymptotic(rows, card.absolute / one * rows, card.squared / one * rows)
-    if not np.isfinite(low + high):
+    if not (np.isfinite(low) and np.isfinite(high)):
         return {}
     return {name: [plain(float(low)), plain(float(high))]}
 

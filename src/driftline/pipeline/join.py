@@ -9,20 +9,11 @@ from zlib import crc32
 import numpy as np
 import orjson
 
-from driftline.ledger.cell import Cell, sum_claims
-from driftline.ledger.entry import (
-    LABEL,
-    MOST_LABELS,
-    MOST_PREDICTIONS,
-    PREDICTION,
-    Claim,
-    Part,
-    differ,
-)
+from driftline.ledger.entry import MOST, PREDICTION, ROWS, SAID, Claim, Part, differ, named, part_of
 from driftline.ledger.entry import pack as pack_entry
 from driftline.ledger.entry import unpack as unpack_entry
-from driftline.ledger.packing import unpack
-from driftline.ledger.task import Task
+from driftline.ledger.packing import KEPT, unpack
+from driftline.ledger.summing import Summing
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.joined import encode_joined
 from driftline.pipeline.marks import NEVER, Marks, encode_mark
@@ -32,6 +23,7 @@ if TYPE_CHECKING:
 
     from driftline.contract import Book, Contract
     from driftline.events.record import RawRecord, Source
+    from driftline.ledger.cell import Cell
     from driftline.ledger.packing import Packed, Section
     from driftline.ledger.store import Store
 
@@ -62,7 +54,7 @@ class _Plan(NamedTuple):
     """What joining needs of a contract; times in microseconds."""
 
     model: str
-    task: Task
+    summing: Summing
     slot: int
     lateness: int
     step: int
@@ -72,17 +64,16 @@ class _Plan(NamedTuple):
     @classmethod
     def of(cls, contract: Contract) -> _Plan | None:
         """Return it, or None for a contract that asks for no join."""
-        quality = contract.quality
-        if quality is None:
+        if not contract.joins:
             return None
         return cls(
             contract.model,
-            Task.of(contract),
+            Summing.of(contract),
             contract.slot,
             contract.lateness,
             contract.step,
-            quality.span,
-            quality.label_horizon,
+            contract.span,
+            contract.horizon,
         )
 
 
@@ -199,8 +190,8 @@ class Join:
         return {key: unpack_entry(value) for key, value in found if value is not None}
 
     def _claim(self, claims: Claims, plan: _Plan, claim: Claim, times: int, offset: int) -> None:
-        told = claim.prediction or claim.label
-        assert told is not None
+        about = (claim.prediction, claim.label, claim.decision, claim.outcome)
+        told = next(filter(None, (*about, claim.served, claim.trained)))
         # In the last slot of its step, with which the step is closed.
         at = claim.at // plan.step * plan.step + plan.step - plan.slot
         closed_to = max(self._low, self._resume_high)
@@ -223,7 +214,7 @@ class Join:
             mine = {key[1:]: counted for key, counted in claims.items() if key[0] == model}
             plan = self._plan(model)
             assert plan is not None
-            for (at, window), cell in sum_claims(plan.task, mine).items():
+            for (at, window), cell in plan.summing.sum(mine).items():
                 cells = self._open[model, at].cells
                 if window in cells:
                     cells[window].merge(cell)
@@ -243,8 +234,10 @@ class Join:
             plan = self._plan(section.model)
             if plan is None:
                 continue  # its contract asks for it no more
-            kind = LABEL if section.type == "label" else PREDICTION
-            bodies = _labels(section) if kind == LABEL else _predictions(section)
+            kind = SAID.index(section.type)
+            bodies = _bodies(section)
+            if kind == PREDICTION:
+                bodies = _predictions(section, bodies)
             columns = [
                 np.frombuffer(raw, dtype="<i8").tolist()
                 for raw in (section.ts, section.at, section.offset, section.index)
@@ -261,12 +254,15 @@ class Join:
         closed.sort(key=lambda key: (key[1], key))
         for model, start in closed:
             held = self._open.pop((model, start)).cells
+            for cell in held.values():
+                cell.settle()
             # A label that was read before its prediction, say, waited for nothing in the end.
             cells = {window: cell for window, cell in held.items() if cell}
             if cells:
                 plan = self._plan(model)
                 assert plan is not None
-                message = encode_joined(model, start, self.source, plan.task, plan.span, cells)
+                task = plan.summing.task
+                message = encode_joined(model, start, self.source, task, plan.span, cells)
                 out.cells.append((model.encode(), message))
         if closed or low // self._tick > self._sent // self._tick or self._marks.idle:
             out.mark = encode_mark(
@@ -287,27 +283,35 @@ class Join:
 
 def _excess(before: list[Part], part: Part) -> list[tuple[Claim, int]]:
     """Return what a part counts as of which there are too many; nothing where there are not."""
-    most = MOST_LABELS if part.kind == LABEL else MOST_PREDICTIONS
+    most = MOST[part.kind]
     if len(before) < most or sum(each.kind == part.kind for each in before) < most:
         return []
     told = part.ts, part.body
-    if part.kind == LABEL:
-        return [(Claim("again", part.at, None, told), 1)]
-    return [(Claim("repeated", part.at, told, None), 1)]
+    if part.kind == PREDICTION:
+        return [(Claim("repeated", part.at, told), 1)]
+    return [(Claim(named("again", part), part.at, None, **part_of(part)), 1)]
 
 
 def _keys(section: Section) -> list[bytes]:
-    model = section.model.encode() + b"\0"
+    # Rows of features are many bytes: whoever joins labels need not read them.
+    model = section.model.encode() + (b"\1" if SAID.index(section.type) in ROWS else b"\0")
     return [model + name.encode() for name in section.ids]
 
 
-def _labels(section: Section) -> list[tuple[object, ...]]:
+def _bodies(section: Section) -> list[tuple[object, ...]]:
     nothing = [None] * len(section.ids)
-    fields = section.fields
-    return list(zip(fields.get("label", nothing), fields.get("weight", nothing), strict=True))
+    if section.features:
+        names, about = tuple(section.features), section.fields.get("entity_id", nothing)
+        rows = zip(*section.features.values(), strict=True)
+        return [
+            (name, entity, tuple(zip(names, row, strict=True)))
+            for name, entity, row in zip(section.ids, about, rows, strict=True)
+        ]
+    columns = (section.fields.get(name, nothing) for name in KEPT.get(section.type, ()))
+    return list(zip(*columns, strict=True))
 
 
-def _predictions(section: Section) -> list[tuple[object, ...]]:
+def _predictions(section: Section, kept: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     nothing = [None] * len(section.ids)
     fields = section.fields
     named = {n.removeprefix("prediction."): v for n, v in fields.items() if "." in n}
@@ -318,4 +322,4 @@ def _predictions(section: Section) -> list[tuple[object, ...]]:
             tuple((n, v) for n, v in zip(named, row, strict=True) if v is not None) for row in rows
         ]
     said = fields.get("prediction", nothing), fields.get("score", nothing)
-    return list(zip(*said, shares, strict=True))
+    return [(*first, *rest) for *first, rest in zip(*said, shares, kept, strict=True)]

@@ -14,7 +14,7 @@ from driftline.events.frame import segment_of
 from driftline.incidents import Context, Incidents, Served, Told, drill_message
 from driftline.pipeline.drill import Drills
 from driftline.pipeline.follow_up import FollowUp
-from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, note_of
+from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, REPLACED, note_of
 from driftline.pipeline.output import Output
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
@@ -158,7 +158,7 @@ class Model:
 
     def _publish_windows(self, until: int, out: Output, *, passed: bool) -> None:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
-        self._follow_up.tell(until, out, passed=passed)
+        self._follow_up.tell(until, out, passed=passed, drifted=self._incidents.drifting)
 
     def _close_slot(self, start: int, slot: OpenSlot, out: Output) -> None:
         end = start + self._contract.slot
@@ -231,6 +231,8 @@ class Model:
         for note in filter(None, map(note_of, sorted(notes))):
             told = Told(end, None if note.what == DRIFT_ACCEPTED else note.about, note.by, note.why)
             out.feedback.extend(self._incidents.on_lifecycle(note.what, told))
+            if note.what in REPLACED:
+                self._follow_up.on_replaced(note.what, end)
         out.windows.extend(self._incidents.history(end))
         for change in self._renewal.take(notes, self._reference, end, self._incidents.beside):
             if self._reference is None and change.feature is None:

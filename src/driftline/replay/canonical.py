@@ -52,7 +52,7 @@ class _Event(msgspec.Struct):
 class _Window(msgspec.Struct):
     id: str
     model: str
-    end: str
+    end: str | None = None
     as_of: str | None = None
 
 
@@ -90,8 +90,12 @@ def window_key(value: bytes) -> Key:
     except msgspec.DecodeError as error:
         msg = f"expected a window, got {value[:60]!r}"
         raise DriftlineError(msg) from error
+    end = window.end or window.as_of
+    if end is None:
+        msg = f"expected a window with an end, got {value[:60]!r}"
+        raise DriftlineError(msg)
     told = 0 if window.as_of is None else read_ts(window.as_of)
-    return Key(read_ts(window.end), window.model, "", told, window.id)
+    return Key(read_ts(end), window.model, "", told, window.id)
 
 
 class Sorted:

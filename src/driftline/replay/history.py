@@ -307,7 +307,7 @@ def _read(windows: Path) -> Iterator[dict[str, Any]]:
     with windows.open("rb") as file:
         for line in file:
             window = orjson.loads(line)
-            if window.get("features"):
+            if "kind" not in window and window["features"]:
                 yield window
 
 

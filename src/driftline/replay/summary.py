@@ -183,7 +183,7 @@ def _tell(all_told: list[dict[str, Any]], data: dict[str, Any]) -> None:
     told["text"] = data["text"]
     if evidence.get("change_point_interval"):
         told["interval"] = evidence["change_point_interval"]
-    if evidence.get("pairs"):
+    if evidence.get("aspect") == "correlation":
         pairs = (name for each in evidence["pairs"] for name in each["pair"])
         told["with"] = [name for name in dict.fromkeys(pairs) if name != data["feature"]]
 
