@@ -40,8 +40,9 @@ def fails(live: Live, worker: int, *words: str) -> None:
     """Wait for a worker's end, and look at what it said."""
     assert live.end(worker) == 1, live.log(worker)
     log = live.log(worker)
-    (line,) = [each for each in log.splitlines() if "error" in each.lower()]
-    assert line == log.splitlines()[-1]
+    lines = [each for each in log.splitlines() if "error" in each.lower()]
+    assert lines == log.splitlines()[-1:], log
+    (line,) = lines
     assert line.startswith("driftline: error: ")
     for word in words:
         assert word in line

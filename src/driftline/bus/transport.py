@@ -24,6 +24,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode.threads import WorkerThread
 
 from driftline.bus.clients import close
 from driftline.bus.fetch import fetch
@@ -68,9 +69,29 @@ class FetchLimits(NamedTuple):
     fetched: 1.5 s, as in Faust, would stall a busy topic beside an idle one."""
 
 
+class _QuietThread(WorkerThread):
+    """A thread that ends with the process at the latest, and has no last words.
+
+    What goes wrong in it ends the worker, which says so in one line. A stop after a fault is
+    bounded: a thread that has not stopped by then finds the loop it talks to closed, which is no
+    news, and nobody is to wait for it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.daemon = True
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # noqa: BLE001 - told already, by whoever was to hear of it
+            LOGGER.debug("consumer's thread: %r", error)
+
+
 class ChunkThread(driver.AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
+    Worker = _QuietThread
     logger = LOGGER
     epoch = 0
 
