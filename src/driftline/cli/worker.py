@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import glob
 import logging
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import typer
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
-    from driftline.contract import Book
 
 
 def command(
@@ -46,6 +44,7 @@ def command(
     SIGTERM or Ctrl-C stops one in order: what it has in hand is finished, saved and committed.
     """
     from driftline.bus.config_file import load, printed
+    from driftline.cli._book import load_book
 
     _set_up_logging(verbose=verbose, quiet=quiet)
     effective = (load(config) if config is not None else _defaults()).with_overrides(
@@ -53,7 +52,7 @@ def command(
     )
     if health_port is not None:
         effective = effective.with_health_port(health_port)
-    book = _contracts(effective, contract or [])
+    book = load_book(effective, contract or [])
     if concurrency > 1:
         from driftline.bus.supervise import supervise
 
@@ -71,21 +70,6 @@ def _defaults() -> Config:
     from driftline.bus.config import Config
 
     return Config()
-
-
-def _contracts(config: Config, named: list[str]) -> Book:
-    """Load the contracts of the configuration's patterns and those named; all faults at once."""
-    from driftline.contract import load
-    from driftline.errors import UsageError
-
-    paths: list[str] = []
-    for pattern in [*config.contracts, *named]:
-        found = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
-        if not found:
-            msg = f"contracts: no file matches {pattern}"
-            raise UsageError(msg)
-        paths += [path for path in found if path not in paths]
-    return load(paths)
 
 
 def _shares(arguments: list[str], concurrency: int, port: int) -> list[list[str]]:

@@ -1,0 +1,55 @@
+"""Who reads a topic: the consumer groups that have committed offsets of it, and how far behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from driftline.bus.clients import opened, unreachable
+
+if TYPE_CHECKING:
+    from driftline.bus.config import BrokerConfig
+
+__all__ = ["readers"]
+
+MOST_GROUPS = 1_000
+"""Groups of a cluster that are asked; further ones are not looked at."""
+
+
+def readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
+    """Return the records that each group has not read, by group; groups without offsets are none.
+
+    A group that has never committed (or whose offsets have expired) cannot be told from one that
+    is not there.
+
+    Raises
+    ------
+    driftline.bus.errors.BrokerUnreachable
+    """
+    return asyncio.run(_readers(broker, topic))
+
+
+async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
+    async with opened(broker) as consumer:
+        places = [TopicPartition(topic, at) for at in consumer.partitions_for_topic(topic) or ()]
+        ends = await consumer.end_offsets(places) if places else {}
+    admin = AIOKafkaAdminClient(**broker.client())
+    found: dict[str, int] = {}
+    try:
+        await admin.start()
+        groups = sorted({str(name) for name, _ in await admin.list_consumer_groups()})
+        for group in groups[:MOST_GROUPS]:
+            offsets = await admin.list_consumer_group_offsets(group)
+            read = {place: offsets[place].offset for place in places if place in offsets}
+            read = {place: offset for place, offset in read.items() if offset >= 0}
+            if read:
+                found[group] = sum(end - read.get(place, 0) for place, end in ends.items())
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise unreachable(broker, error) from error
+    finally:
+        await admin.close()
+    return found

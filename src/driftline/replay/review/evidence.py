@@ -1,0 +1,45 @@
+"""What an answer rests on, and how times and shares are written for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Evidence", "amount", "day", "how_long", "share"]
+
+_UNITS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A sentence, and which of driftline's sources says so."""
+
+    text: str
+    source: str
+
+
+def day(instant: str) -> str:
+    """Return the day of an instant, RFC 3339."""
+    return instant[:10]
+
+
+def how_long(seconds: float) -> str:
+    """Return a length of time in words."""
+    for size, unit in _UNITS:
+        if seconds >= size or unit == "second":
+            count = seconds / size
+            told = f"{count:.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
+            return f"{told} {unit}{'' if told == '1' else 's'}"
+    raise AssertionError
+
+
+def amount(value: float) -> str:
+    """Return a sum in three digits: "9,060,000", "0.0125"."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
+
+
+def share(rate: dict[str, Any]) -> str:
+    """Return a share with the interval that holds it: "96 % (95 to 97)"."""
+    value, low, high = (100 * rate[name] for name in ("value", "low", "high"))
+    return f"{value:.3g} % ({low:.2g} to {high:.3g})"
