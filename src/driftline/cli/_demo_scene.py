@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from driftline.bus.follow import follow
-from driftline.cli._demo_story import MODELS, WINDOW, encore
+from driftline.cli._demo_recovery import Services, second_act
+from driftline.cli._demo_story import MODELS, TAIL, WINDOW, encore
 from driftline.contract.quantities import parse_instant
 from driftline.errors import DriftlineError
 from driftline.simulate import Delivery, to_kafka
@@ -66,7 +68,13 @@ class Scene:
         self._score = score
         self._teller = teller
         self._go_on = go_on
+        whole, self._minutes = second_act(part)
+        self.services = Services(whole.start)
+        self._second = whole
+        assert whole.end is not None
+        self._end = (whole.end - TAIL) // WINDOW * WINDOW
         self._stop = asyncio.Event()
+        self._news = asyncio.Event()
         self._watched = dict.fromkeys(MODELS, part.start)
         self._heard = time.monotonic()
         self.finished = False
@@ -113,10 +121,33 @@ class Scene:
         self._score.expect(part)
         counts = await to_kafka(part, bootstrap, Delivery(prefix), stop=self._stop)
         self.events = sum(counts.values())
+        self._score.expect(self._second)
+        for minute in self._minutes:
+            # Services answer what has been watched; traffic does not run away from them.
+            await self._reached(minute.start - WINDOW)
+            if self._stop.is_set():
+                return
+            notes = tuple(self.services.trained(minute.start))
+            part = replace(minute, notes=notes, versions=dict(self.services.versions))
+            self._score.count_with(part)
+            counts = await to_kafka(part, bootstrap, Delivery(prefix), stop=self._stop)
+            self.events += sum(counts.values())
         while self._go_on is not None and not self._stop.is_set():
             part = encore(part)
             self._score.expect(part)
             await to_kafka(part, bootstrap, Delivery(prefix, realtime=True), stop=self._stop)
+
+    async def _reached(self, instant: int) -> None:
+        """Wait until all models have been watched up to a time."""
+        while min(self._watched.values()) < instant and not self._stop.is_set():
+            self._news.clear()
+            stopped = asyncio.ensure_future(self._stop.wait())
+            news = asyncio.ensure_future(self._news.wait())
+            try:
+                await asyncio.wait((stopped, news), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopped.cancel()
+                news.cancel()
 
     async def _read(self) -> None:
         """Tell of everything that comes out."""
@@ -139,30 +170,31 @@ class Scene:
             case "alerts":
                 data = message["data"]
                 self._teller.alert(data, self._score.take(data))
+                self.services.alert(data)
             case "feedback":
                 self.feedback.append(message)
+                self.services.hear(message)
                 self._teller.feedback(message)
             case _:
                 self._window(message)
 
     def _window(self, window: dict[str, Any]) -> None:
-        if window["length_s"] * 1e6 != WINDOW:
+        if window.get("length_s", 0.0) * 1e6 != WINDOW:
             return
         # The windows of one model lie on several partitions, so that an earlier one may come later.
         model = window["model"]
         self._watched[model] = max(self._watched[model], parse_instant(window["end"]))
+        self._news.set()
         if self.finished:
             if self._go_on is not None:
                 self._teller.window(window)
             return
         reached = min(self._watched.values())
         self._teller.progress(reached)
-        assert self._part.duration is not None
-        last = (self._part.start + self._part.duration) // WINDOW * WINDOW
-        if reached >= last:
+        if reached >= self._end:
             self.finished = True
             if self._go_on is not None:
-                self._teller.result()
+                self._teller.result(self.services.missing)
                 self._go_on()
 
     async def _guard(self) -> None:

@@ -53,6 +53,7 @@ WINDOW = MINUTE
 LATENESS = 10 * SECOND
 SLOT = 10 * SECOND
 YEAR = 365 * DAY
+TYPED = b'{"type":"prediction",'
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Story(Scenario):
                 names = np.array([orjson.loads(value)["model"] for value in block.values])
                 for model in MODELS:
                     self.seen.setdefault(model, []).append(block.ts[names == model])
-            yield block
+            # On one topic with what services say of the models.
+            yield block._replace(values=[TYPED + value[1:] for value in block.values])
 
     def _planted(self, fault: Fault, block: Block) -> bool:
         """Tell whether a block has events from while a fault holds."""
@@ -137,8 +139,8 @@ def write_contracts(folder: Path, start: int) -> list[Path]:
             "lateness": format_duration(LATENESS),
             "windows": ["1m", "5m"],
             "reference": {"from": "warmup", "events": WARMUP},
-            "retrain": {"at_most_every": "1h", "on": ["drift"]},
-            "fallback": {"to": "rules-v1", "on": ["silence", "schema"]},
+            "retrain": {"at_most_every": "22m", "on": ["drift"]},
+            "fallback": {"to": "rules-v1", "on": ["silence", "schema"], "release_after": "3m"},
             **dates,
         }
         if model == "credit-risk":
@@ -155,7 +157,8 @@ def write_config(folder: Path, bootstrap: str, prefix: str, port: int) -> Path:
         "broker": {"bootstrap": bootstrap, "give_up_after": "10s"},
         "group": f"{prefix}worker",
         "prefix": prefix,
-        "inputs": [{"topic": f"{prefix}predictions", "type": "prediction"}],
+        # Each event says what it is: predictions, and what services say of the models.
+        "inputs": [{"topic": f"{prefix}predictions"}],
         "contracts": [f"{model}.yaml" for model in MODELS],
         "outputs": {"partitions": len(MODELS)},
         "health": {"port": port},

@@ -8,6 +8,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from driftline.cli._demo_recovery import RECOVERY
+from driftline.cli._demo_story import TAIL
 from driftline.contract.quantities import format_instant
 
 if TYPE_CHECKING:
@@ -36,12 +38,12 @@ class Teller:
         assert story.duration is not None
         self._console = console
         self._start = story.start
-        self._end = story.start + story.duration
+        self._end = story.start + story.duration + RECOVERY + TAIL
         self._score = score
         bar = (TextColumn("event time watched"), BarColumn(), TextColumn("{task.fields[at]}"))
         shown = console.is_terminal and not console.quiet
         self._progress = Progress(*bar, console=console, transient=True, disable=not shown)
-        self._task = self._progress.add_task("", total=story.duration, at="")
+        self._task = self._progress.add_task("", total=self._end - self._start, at="")
 
     def __enter__(self) -> Self:
         """Show the bar."""
@@ -88,7 +90,7 @@ class Teller:
         """Tell of a feedback event."""
         data = event["data"]
         kind = event["type"].rpartition(".")[2].replace("_", " ")
-        about = f" ({data['why']} of {data['feature']})" if data.get("why") == "drift" else ""
+        about = f" ({data['why']} of {data['feature']})" if data.get("feature") else ""
         self.say(
             f"[cyan]{_clock(event['time'])} feedback[/]  {escape(data['model'])}: "
             f"{kind}{escape(about)}: {escape(data['text'])}"
@@ -107,8 +109,8 @@ class Teller:
         told = f"{events:,} predictions in {minutes:g} min{most}"
         self.say(f"[dim]{_clock(window['end'])} window    {escape(window['model'])}: {told}[/]")
 
-    def result(self) -> None:
-        """Print what was planted in the first part, what was found, and what else was said."""
+    def result(self, missing: list[str]) -> None:
+        """Print what was planted, what was found, what else was said, and what did not happen."""
         self._progress.stop()
         table = Table(box=None, pad_edge=False)
         for heading in ("model", "fault", "planted", "alert", "delay", "events", "right?"):
@@ -120,6 +122,12 @@ class Teller:
         self._console.print(table)
         self.say(f"alerts before any fault: {len(self._score.early)}")
         self.say(f"alerts about anything else: {len(self._score.stray)}")
+        self.say(
+            "retrained because driftline asked, and the incident resolved; fallback engaged, seen "
+            "to serve, and released"
+            if not missing
+            else f"[red]did not happen: {escape(', '.join(missing))}[/]"
+        )
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
