@@ -128,9 +128,11 @@ async def _read_once(live: Live, group: str) -> None:
     await consumer.start()
     try:
         async with asyncio.timeout(60):
+            while not consumer.assignment():
+                await consumer.getmany(timeout_ms=100)
             ends = await consumer.end_offsets(list(consumer.assignment()))
             while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-                await consumer.getmany(timeout_ms=200)
+                await consumer.getmany(timeout_ms=100)
             await consumer.commit()
     finally:
         await consumer.stop()

@@ -81,9 +81,13 @@ class Cell:
         self.exposure.merge(other.exposure)  # type: ignore[arg-type]
         self.profile.merge(other.profile)
         self.delays.merge(other.delays)
-        self.acts.merge(other.acts)
-        self.trials.merge(other.trials)
-        self.skew.merge(other.skew)
+        # What a contract does not ask for is empty in every cell, and there may be many cells.
+        if other.acts:
+            self.acts.merge(other.acts)
+        if other.trials:
+            self.trials.merge(other.trials)
+        if other.skew:
+            self.skew.merge(other.skew)
         self.followed = _merged(self.followed, other.followed)
         self.hidden = _merged(self.hidden, other.hidden)
         for name, count in other.counts.items():
