@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from driftline.bus.clients import opened, unreachable
+from driftline.bus.reader import spans
 
 if TYPE_CHECKING:
     from driftline.bus.config import BrokerConfig
@@ -28,15 +29,15 @@ def readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
 
     Raises
     ------
-    driftline.bus.errors.BrokerUnreachable
+    driftline.bus.errors.BrokerUnreachable, driftline.bus.errors.TopicsError
     """
     return asyncio.run(_readers(broker, topic))
 
 
 async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
     async with opened(broker) as consumer:
-        places = [TopicPartition(topic, at) for at in consumer.partitions_for_topic(topic) or ()]
-        ends = await consumer.end_offsets(places) if places else {}
+        found_spans = await spans(consumer, topic)
+    ends = {TopicPartition(*source): span.end for source, span in found_spans.items()}
     admin = AIOKafkaAdminClient(**broker.client())
     found: dict[str, int] = {}
     try:
@@ -44,7 +45,7 @@ async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
         groups = sorted({str(name) for name, _ in await admin.list_consumer_groups()})
         for group in groups[:MOST_GROUPS]:
             offsets = await admin.list_consumer_group_offsets(group)
-            read = {place: offsets[place].offset for place in places if place in offsets}
+            read = {place: offsets[place].offset for place in ends if place in offsets}
             read = {place: offset for place, offset in read.items() if offset >= 0}
             if read:
                 found[group] = sum(end - read.get(place, 0) for place, end in ends.items())
