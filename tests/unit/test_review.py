@@ -102,6 +102,18 @@ def test_a_model_that_is_owned_used_and_worth_it(owned: Path) -> None:
     assert "would be lost in 30 days" in noticed.text
 
 
+def test_alerts_that_nobody_reads_are_no_monitoring(owned: Path) -> None:
+    facts = read_facts(owned / "out", parse(OWNED, "loans.yaml"))
+    facts.readers = {"pager": 3}
+    who = answers(facts)[0]
+    assert who.verdict == "good"
+    assert any("read by pager (3 not read yet)" in each.text for each in who.evidence)
+    facts.readers = {}
+    who = answers(facts)[0]
+    assert who.verdict == "look at this"
+    assert "nobody reads its alerts" in who.text
+
+
 def test_nobody_has_said_is_an_answer(tmp_path: Path) -> None:
     bare = "{model: loans, slot: 10m, reference: {from: warmup, events: 300}}"
     kept = ("prediction", "decision")

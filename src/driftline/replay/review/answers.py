@@ -85,6 +85,8 @@ def _owner(facts: Facts) -> tuple[Verdict, str, list[Evidence]]:
     if overdue and (confirmed is None or confirmed["at"] < overdue[-1]["time"]):
         return "look at this", f"{whom}, but nobody has confirmed that for too long.", evidence
     evidence.insert(0, Evidence(f"Runbook: {contract.runbook}", "contract"))
+    if facts.readers == {}:
+        return "look at this", f"{whom}, but nobody reads its alerts.", evidence
     return "good", f"{whom}; {owner.escalation} is called when they do not answer.", evidence
 
 
