@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from driftline.events.time import format_ts
+from driftline.events.window_event import window_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,9 +72,7 @@ class History:
         if not self._changed:
             return []
         self._changed = False
-        about = f"{model}|lifecycle"
         body = {
-            "id": hashlib.sha256(f"{about}|{now}".encode()).hexdigest()[:16],
             "kind": "lifecycle",
             "model": model,
             "as_of": format_ts(now),
@@ -88,8 +84,7 @@ class History:
             "announced": _instants(self.announced),
             "served": _instants(self.served),
         }
-        key = hashlib.sha256(about.encode()).hexdigest()[:16]
-        return [(key.encode(), orjson.dumps(body))]
+        return [window_event(f"{model}|lifecycle", body, at=now)]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from driftline.detect.plain import plain
+from driftline.detect.plain import plain, plain_or_none
 from driftline.ledger.acts import ACTOR, BANDS, MADE, NOBODY, REST, Acts
 from driftline.ledger.advice import LEAVE
 from driftline.ledger.pace import pace_median
@@ -63,7 +63,7 @@ def tell_acts(acts: Acts, automatic: Container[str]) -> dict[str, Any]:
     return {
         "counts": count,
         "rates": _rates(of),
-        "median_latency_s": _plain(pace_median(everybody[len(ACTOR) :])),
+        "median_latency_s": plain_or_none(pace_median(everybody[len(ACTOR) :])),
         "bands": _bands(acts),
         "actors": _actors(acts, automatic),
         "directions": _directions(acts),
@@ -106,7 +106,7 @@ def _actors(acts: Acts, automatic: Container[str]) -> list[dict[str, Any]]:
                 "actor": None if name == NOBODY else name,
                 "automatic": name in automatic,
                 **counts,
-                "median_latency_s": _plain(pace_median(acts.latencies(name))),
+                "median_latency_s": plain_or_none(pace_median(acts.latencies(name))),
             }
         )
     return told
@@ -255,7 +255,3 @@ def band_name(band: int) -> str:
 def direction_name(said: str, done: str) -> str:
     """Return in words what was recommended and what was done."""
     return f"{'leave' if said == LEAVE else said} → {done}"
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None else plain(value)

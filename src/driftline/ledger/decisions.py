@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from driftline.contract import DAY
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.state import check
 from driftline.events.time import format_ts
+from driftline.events.window_event import window_event
 from driftline.ledger.acted import tell_acts
 from driftline.ledger.acts import Acts
 from driftline.ledger.advice import MOST_WAITING, Advice, decision_span
@@ -165,7 +163,6 @@ class Decisions:
         about = f"{self._contract.model}|decisions|{window}"
         within = self._advice.within
         body = {
-            "id": hashlib.sha256(f"{about}|{moments[number]}".encode()).hexdigest()[:16],
             "kind": "decisions",
             "model": self._contract.model,
             "segment": {},
@@ -180,8 +177,7 @@ class Decisions:
             "calm": self._practice.calm,
             "open": self._practice.open,
         }
-        key = hashlib.sha256(about.encode()).hexdigest()[:16]
-        return key.encode(), orjson.dumps(body)
+        return window_event(about, body, at=moments[number])
 
     def _finding(self, alarm: Alarm, end: int) -> Finding:
         return Finding(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-import orjson
 
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.state import check
 from driftline.events.time import format_ts
+from driftline.events.window_event import window_event
 from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
@@ -248,7 +247,6 @@ class Quality:
         age = now - end
         about = f"{self._contract.model}|quality|{window}"
         body = {
-            "id": hashlib.sha256(f"{about}|{now}".encode()).hexdigest()[:16],
             "kind": "quality",
             "model": self._contract.model,
             "segment": {},
@@ -269,8 +267,7 @@ class Quality:
             "label_delay_s": _seconds(maturity.delay(0.5)),
             "early_labels": biased,
         }
-        key = hashlib.sha256(about.encode()).hexdigest()[:16]
-        return key.encode(), orjson.dumps(body)
+        return window_event(about, body, at=now)
 
     def _finding(self, alarm: Promised, state: Literal["raised", "cleared"], end: int) -> Finding:
         plan = self._plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftline.detect.plain import plain
+from driftline.detect.plain import plain, plain_or_none
 from driftline.ledger.classes import positive_of
 from driftline.ledger.concept import ConceptDrift
 from driftline.ledger.exact import UNIT_BITS
@@ -101,7 +101,7 @@ def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict
     realised = classes.evaluate(card, names) if card.rows > 0 else {}
     told: dict[str, Any] = {
         "labelled": card.rows,
-        "realised": {name: _plain(value) for name, value in realised.items()},
+        "realised": {name: plain_or_none(value) for name, value in realised.items()},
         "interval": {},
         "estimated": {},
         "concept": None,
@@ -155,7 +155,3 @@ def tell_bias(found: EarlyBias | None) -> str | None:
         f"{found.age / 1e6:,.0f} s, and {found.late:.0%} of the later ones: until all are there, "
         "quality is told of a biased sample"
     )
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None else plain(value)

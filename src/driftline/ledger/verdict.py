@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from driftline.contract import DAY
-from driftline.detect.plain import plain
+from driftline.detect.plain import plain, plain_or_none
 
 __all__ = ["PERIOD", "Answer", "Arm", "Verdict"]
 
@@ -46,7 +46,7 @@ class Arm:
             "name": self.name,
             "rows": self.rows,
             "total": plain(self.total),
-            "mean": _plain(self.mean),
+            "mean": plain_or_none(self.mean),
             "used": self.used,
             "effective": plain(self.effective),
         }
@@ -112,20 +112,16 @@ class Verdict:
             "baseline": self.baseline.to_json(),
             "model": self.model.to_json(),
             "rows": self.rows,
-            "effect": _plain(self.effect),
-            "low": _plain(self.low),
-            "high": _plain(self.high),
-            "per_period": None if period is None else [_plain(each) for each in period],
+            "effect": plain_or_none(self.effect),
+            "low": plain_or_none(self.low),
+            "high": plain_or_none(self.high),
+            "per_period": None if period is None else [plain_or_none(each) for each in period],
             "period_s": PERIOD / 1e6,
-            "least_effect": _plain(self.least_effect),
+            "least_effect": plain_or_none(self.least_effect),
             "more_at_effect": self.more_at_effect,
             "more_at_least": self.more_at_least,
             "reason": self.reason,
             "advice": self.advice,
-            "association": _plain(self.association),
+            "association": plain_or_none(self.association),
             "refused": dict(sorted(self.refused.items())),
         }
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None else plain(value)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from driftline.events.time import format_ts
+from driftline.events.window_event import window_event
 from driftline.ledger.trials import Trials
 from driftline.ledger.uplift import Uplift
 
@@ -53,18 +51,15 @@ class Worth:
         if self._due > until or self._due == _DONE:
             return []
         now, self._due = self._due, _DONE
-        about = f"{self._model}|uplift"
         told = self._uplift.verdict().to_json()
         body = {
-            "id": hashlib.sha256(f"{about}|{now}".encode()).hexdigest()[:16],
             "kind": "uplift",
             "as_of": format_ts(now),
             "model_arm": told.pop("model"),
             **told,
             "model": self._model,
         }
-        key = hashlib.sha256(about.encode()).hexdigest()[:16]
-        return [(key.encode(), orjson.dumps(body))]
+        return [window_event(f"{self._model}|uplift", body, at=now)]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from driftline.events.frame import segment_of
 from driftline.events.time import format_ts
+from driftline.events.window_event import window_event
 from driftline.stats.pane import Pane
 from driftline.stats.summary import Summariser
 from driftline.stats.wire import decode_statistics, encode_statistics
@@ -94,9 +94,7 @@ class Windows:
     def _message(self, key: _Key, pane: Pane) -> tuple[bytes, bytes]:
         end, length, hop, segment = key
         about = f"{self._model}|{segment}|{length}|{hop}|{end}"
-        name = hashlib.sha256(about.encode()).hexdigest()[:16]
         body: dict[str, Any] = {
-            "id": name,
             "model": self._model,
             "segment": dict(segment),
             "start": format_ts(end - length),
@@ -112,7 +110,7 @@ class Windows:
             "extra": dict(sorted(pane.extra.items())),
             "features": self._describe(pane),
         }
-        return name.encode(), orjson.dumps(body)
+        return window_event(about, body)
 
     def _describe(self, pane: Pane) -> dict[str, Any]:
         if pane.reference is None:

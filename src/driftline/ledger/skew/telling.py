@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
-from driftline.detect.plain import plain
+from driftline.detect.plain import plain, plain_or_none
 from driftline.detect.protocol import Finding
 from driftline.detect.wording import percent
 from driftline.events.time import format_ts
+from driftline.events.window_event import window_event
 from driftline.ledger.sequences import rates
 from driftline.ledger.skew.levels import said
 
@@ -81,17 +80,10 @@ def raised(
         text += f"; so it is in {told.explained} of {told.rows} rows looked at"
     return Finding(
         state="raised",
-        model=plan.model,
-        feature=feature,
-        kind="skew",
-        detector="skew",
-        severity=severity,
-        change_point=min(told.began, end),
-        detected_at=end,
         effect=plain(change.share),
-        effect_unit="share of pairs",
         text=text,
         log_e=plain(change.log_e),
+        **_about(plan, feature, told, severity, end),
         evidence={
             "mistake": told.kind,
             **told.details,
@@ -99,7 +91,7 @@ def raised(
             "mismatched": change.mismatched,
             "allowed": plan.rate,
             "arrived_since": format_ts(change.since),
-            "size": None if told.size is None else plain(told.size),
+            "size": plain_or_none(told.size),
             "rows": told.rows,
             "explained": told.explained,
             "examples": [each.to_json() for each in told.examples],
@@ -113,18 +105,25 @@ def cleared(
     """Return the finding that they agree again."""
     return Finding(
         state="cleared",
-        model=plan.model,
-        feature=feature,
-        kind="skew",
-        detector="skew",
-        severity=severity,
-        change_point=min(told.began, end),
-        detected_at=end,
         effect=0.0,
-        effect_unit="share of pairs",
         text=f"served as training has it again: {mismatched:,} of {pairs:,} pairs differ",
+        **_about(plan, feature, told, severity, end),
         evidence={"mistake": told.kind, "pairs": pairs, "mismatched": mismatched},
     )
+
+
+def _about(plan: Plan, feature: str, told: Told, severity: Severity, end: int) -> dict[str, Any]:
+    """Return what a finding says either way."""
+    return {
+        "model": plan.model,
+        "feature": feature,
+        "kind": "skew",
+        "detector": "skew",
+        "severity": severity,
+        "change_point": min(told.began, end),
+        "detected_at": end,
+        "effect_unit": "share of pairs",
+    }
 
 
 def window_message(
@@ -163,9 +162,7 @@ def window_message(
             "mistake": None if told is None else told.kind,
             "text": None if told is None else told.text,
         }
-    key = hashlib.sha256(about.encode()).hexdigest()[:16]
     body = {
-        "id": key,
         "kind": "skew",
         "model": plan.model,
         "segment": {},
@@ -177,4 +174,4 @@ def window_message(
         "features": features,
         "not_compared": dict(sorted(unheard.items())),
     }
-    return key.encode(), orjson.dumps(body)
+    return window_event(about, body)
