@@ -88,7 +88,7 @@ def assert_clean(folder: Path) -> None:
 
 def left_topics(broker: Broker) -> list[str]:
     async def ask() -> list[str]:
-        async with topics._admin(BrokerConfig(bootstrap=broker.bootstrap)) as admin:
+        async with topics.administering(BrokerConfig(bootstrap=broker.bootstrap)) as admin:
             return [name for name in await admin.list_topics() if name.startswith("driftline-demo")]
 
     return asyncio.run(ask())

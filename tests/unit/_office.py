@@ -130,14 +130,14 @@ class Office:
             latency=latency,
             late=latency > (self.advice.within or 2**60),
         )
-        self._show((ts + latency - START)[at] // HOUR, ts[at], take(rows, at))
+        self._show((ts + latency - START)[at] // HOUR, ts[at], rows.take(at))
 
     def _show(self, hours: Any, ts: Any, rows: ActRows) -> None:
         windows = ts // self.decisions.span * self.decisions.span
         for hour in np.unique(hours).tolist():
             for window in np.unique(windows[hours == hour]).tolist():
                 at = np.flatnonzero((hours == hour) & (windows == window))
-                self.waiting.setdefault(hour, []).append((take(rows, at), window))
+                self.waiting.setdefault(hour, []).append((rows.take(at), window))
 
     def raised(self) -> list[str]:
         return [f.detector for f in self.found if f.state == "raised"]
@@ -160,17 +160,6 @@ def rows_of(n: int, **columns: Any) -> ActRows:
         label=none,
     )
     return replace(blank, **columns)
-
-
-def take(rows: ActRows, at: Any) -> ActRows:
-    picked = at.tolist()
-    columns = {name: getattr(rows, name) for name in ActRows.__slots__}
-    return ActRows(
-        **{
-            name: column[at] if isinstance(column, np.ndarray) else [column[k] for k in picked]
-            for name, column in columns.items()
-        }
-    )
 
 
 HEALTHY = World()

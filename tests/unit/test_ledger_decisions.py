@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import pytest
-from tests.unit._office import ALL, HEALTHY, SOME, START, Office, World, rows_of, take
+from tests.unit._office import ALL, HEALTHY, SOME, START, Office, World, rows_of
 
 from driftline.contract import DAY, HOUR
 from driftline.detect import StateError
@@ -171,7 +171,7 @@ def test_overrides_that_labels_prove_right_are_told_whenever_the_labels_come() -
     found = []
     for day in range(3):
         start = long_after + day * DAY
-        part = take(told, np.arange(20 * day, 20 * (day + 1)))
+        part = told.take(np.arange(20 * day, 20 * (day + 1)))
         cell = Acts.of(replace(part, sign=-part.sign), advice)
         labels = ["0"] * 17 + ["1"] * 3
         cell.merge(Acts.of(replace(part, label=labels), advice))

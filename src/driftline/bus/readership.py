@@ -6,11 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 
-from driftline.bus.clients import opened, unreachable
+from driftline.bus.clients import opened
 from driftline.bus.reader import spans
+from driftline.bus.topics import administering
 
 if TYPE_CHECKING:
     from driftline.bus.config import BrokerConfig
@@ -38,10 +37,8 @@ async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
     async with opened(broker) as consumer:
         found_spans = await spans(consumer, topic)
     ends = {TopicPartition(*source): span.end for source, span in found_spans.items()}
-    admin = AIOKafkaAdminClient(**broker.client())
     found: dict[str, int] = {}
-    try:
-        await admin.start()
+    async with administering(broker) as admin:
         groups = sorted({str(name) for name, _ in await admin.list_consumer_groups()})
         for group in groups[:MOST_GROUPS]:
             offsets = await admin.list_consumer_group_offsets(group)
@@ -49,8 +46,4 @@ async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
             read = {place: offset for place, offset in read.items() if offset >= 0}
             if read:
                 found[group] = sum(end - read.get(place, 0) for place, end in ends.items())
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise unreachable(broker, error) from error
-    finally:
-        await admin.close()
     return found

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from driftline.bus.config import BrokerConfig, Config
 
-__all__ = ["TopicSpec", "apply", "check", "inputs", "outputs", "partition_counts", "remove"]
+__all__ = [
+    "TopicSpec",
+    "administering",
+    "apply",
+    "check",
+    "inputs",
+    "outputs",
+    "partition_counts",
+    "remove",
+]
 
 DAY_MS = 86_400_000
 MIB = 2**20
@@ -123,7 +132,7 @@ async def apply(broker: BrokerConfig, specs: Sequence[TopicSpec]) -> list[str]:
     TopicsError
         With one line for each topic that the broker refused to create.
     """
-    async with _admin(broker) as admin:
+    async with administering(broker) as admin:
         there = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in there]
         if not missing:
@@ -153,7 +162,7 @@ async def remove(broker: BrokerConfig, names: Sequence[str]) -> None:
     TopicsError
         With one line for each topic that the broker refused to delete.
     """
-    async with _admin(broker) as admin:
+    async with administering(broker) as admin:
         answer = await admin.delete_topics(list(names))
         refused = [
             f"{name}: not deleted: {for_code(code).__name__}"
@@ -177,7 +186,7 @@ async def _visible(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
 async def check(config: Config) -> list[str]:
     """Compare what is there with what has to be; return one line for each difference."""
     own = outputs(config)
-    async with _admin(config.broker) as admin:
+    async with administering(config.broker) as admin:
         wanted = [spec.name for spec in own] + [spec.topic for spec in config.sources]
         counts = await _partition_counts(admin, wanted)
         there = [spec for spec in own if counts[spec.name]]
@@ -207,7 +216,7 @@ def _differences(spec: TopicSpec, partitions: int, found: Mapping[str, str]) -> 
 
 async def partition_counts(broker: BrokerConfig, topics: Sequence[str]) -> dict[str, int]:
     """Return the number of partitions of each topic, 0 for one that is not there."""
-    async with _admin(broker) as admin:
+    async with administering(broker) as admin:
         return await _partition_counts(admin, topics)
 
 
@@ -235,7 +244,7 @@ async def _settings(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[s
 
 
 @asynccontextmanager
-async def _admin(broker: BrokerConfig) -> AsyncIterator[AIOKafkaAdminClient]:
+async def administering(broker: BrokerConfig) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client; whatever keeps it from working is one clear error."""
     admin = AIOKafkaAdminClient(**broker.client(), request_timeout_ms=10_000)
     try:

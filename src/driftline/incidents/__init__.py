@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from driftline.incidents.context import Context, Served
 from driftline.incidents.drill import drill_message
-from driftline.incidents.history import Told
+from driftline.incidents.history import ANNOUNCING, Told
 from driftline.incidents.incident import Change, Incident, Member
 from driftline.incidents.loop import loop_message
 from driftline.incidents.threshold import threshold_message
 from driftline.incidents.tracker import Incidents, Step
 
 __all__ = [
+    "ANNOUNCING",
     "Change",
     "Context",
     "Incident",

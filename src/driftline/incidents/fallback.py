@@ -49,11 +49,6 @@ class Fallbacks:
         """When serving was asked to switch and has not been seen to; None where it has."""
         self._told = False
 
-    @property
-    def engaged(self) -> bool:
-        """Whether the fallback is asked for."""
-        return self._engaged is not None
-
     def on_change(self, change: Change) -> Messages:
         """Take a change of an incident; return messages for the `feedback` topic."""
         plan, incident = self._plan, change.incident

@@ -8,6 +8,7 @@ from driftline.contract.quantities import format_duration
 from driftline.contract.types import DAY, MINUTE
 from driftline.events.time import format_ts
 from driftline.incidents.asking import feedback_message
+from driftline.incidents.history import ANNOUNCING
 from driftline.incidents.incident import hash_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ class Retraining:
     def __init__(self, contract: Contract, history: History) -> None:
         self._contract = contract
         self._history = history
-        self._started: int | None = None
         self._asked: int | None = None
         self._waiting: dict[str, dict[str, Any]] = {}
         self._open: dict[str, Any] | None = None
@@ -63,13 +63,10 @@ class Retraining:
 
     def on_time(self, now: int) -> Messages:
         """Take the end of a closed slot, microseconds; return messages for `feedback`."""
-        if self._started is None:
-            self._started = now
         return self._ask(now)
 
     def on_replaced(self, told: Told) -> Messages:
         """Take word that the model was retrained, or another deployed: its age counts anew."""
-        self._started = told.at
         request = self._open
         if request is None or told.version in request["served"]:
             return []  # deployed once more: nothing is new about it
@@ -110,8 +107,9 @@ class Retraining:
         due = next((w for w in self._waiting.values() if not w["asked"]), None)
         if due is None and self._open is not None:
             due = next(iter(self._waiting.values()), None)
-        if due is None and plan.max_age is not None and self._started is not None:
-            age = now - self._started
+        since = self._history.since(*ANNOUNCING)
+        if due is None and plan.max_age is not None and since is not None:
+            age = now - since
             if age >= plan.max_age:
                 due = {"why": "age", "incident": None, "feature": None, "since": None,
                        "text": f"watched for {age // DAY} days without a retraining"}  # fmt: skip
@@ -160,7 +158,6 @@ class Retraining:
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values."""
         return {
-            "started": self._started,
             "asked": self._asked,
             "waiting": {name: dict(waiting) for name, waiting in self._waiting.items()},
             "open": None if self._open is None else dict(self._open),
@@ -168,7 +165,6 @@ class Retraining:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `snapshot` gave."""
-        self._started = state["started"]
         self._asked = state["asked"]
         self._waiting = {name: dict(waiting) for name, waiting in state["waiting"].items()}
         self._open = None if state["open"] is None else dict(state["open"])

@@ -9,6 +9,7 @@ from driftline.contract import gaps
 from driftline.contract.types import DAY
 from driftline.events.record import UNATTRIBUTED
 from driftline.incidents.asking import feedback_message
+from driftline.incidents.history import ANNOUNCING
 from driftline.incidents.incident import hash_of
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Violations:
                 "retraining_overdue",
                 "$.retrain.max_age",
                 None if retrain.max_age is None else retrain.max_age + retrain.at_most_every,
-                ("retrained", "deployed"),
+                ANNOUNCING,
                 "asked for because of its age, and nobody has retrained it",
             ),
         )

@@ -15,6 +15,8 @@ import numpy as np
 from driftline.ledger.advice import LEAVE
 from driftline.ledger.bounded import short, smallest
 from driftline.ledger.pace import AT_ONCE, BINS, pace_codes
+from driftline.ledger.trials import BANDS as TENTHS
+from driftline.ledger.trials import score_bands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from driftline.ledger.actrows import ActRows
     from driftline.ledger.advice import Advice
-    from driftline.ledger.pairs import Floats, Integers
+    from driftline.ledger.pairs import Integers
 
     Marks = npt.NDArray[np.bool_]
 
@@ -38,7 +40,7 @@ __all__ = [
     "Acts",
 ]
 
-BANDS = 11
+BANDS = TENTHS + 1
 """Ten bands of the score from 0 to 1, each a tenth wide, and one for all without such a score."""
 MADE = {
     name: at
@@ -104,7 +106,7 @@ class Acts:
     def of(cls, rows: ActRows, advice: Advice) -> Acts:
         """Count rows: 0.04 ms, where there are decisions 0.2 ms, and 1 µs for each of them."""
         sign = rows.sign.astype(np.int64)
-        band = _band(rows.score)
+        band = score_bands(rows.score)
         made = ~rows.decided
         acts = cls()
         acts._add(band, sign, made=made, held=made & rows.held, due=made & rows.due)
@@ -280,12 +282,6 @@ class Acts:
 def at_once(row: Integers) -> int:
     """Return how many decisions of an actor's row came at once."""
     return int(row[len(ACTOR) : len(ACTOR) + AT_ONCE].sum())
-
-
-def _band(score: Floats) -> Integers:
-    inside = (score >= 0) & (score <= 1)
-    tenths = np.floor(np.where(inside, score, 0.0) * (BANDS - 1)).astype(np.int64)
-    return np.where(inside, np.minimum(tenths, BANDS - 2), BANDS - 1)
 
 
 def _numbered(*columns: list[str]) -> tuple[dict[str, int], tuple[Integers, ...]]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from driftline.contract import DAY
 from driftline.ledger.classes import class_name, class_names
+from driftline.ledger.trialrows import baseline_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
     Marks = npt.NDArray[np.bool_]
 
-__all__ = ["HOLDOUT", "LEAVE", "MOST_WAITING", "Advice", "decision_span"]
+__all__ = ["LEAVE", "MOST_WAITING", "Advice", "decision_span"]
 
-HOLDOUT = "holdout"
-"""Arm whose predictions nobody is shown, where the contract does not name another one."""
 LEAVE = ""
 """The recommendation to leave it, where the contract says when to act and it is not then."""
 MOST_WAITING = 60
@@ -77,13 +75,12 @@ class Advice:
             msg = f"contract of {contract.model}: expected decision, got none"
             raise ValueError(msg)
         positive = quality.positive if quality is not None else None
-        arm = decision.baseline.arm if decision.baseline is not None else None
         found = _CONDITION.fullmatch(decision.act_when.strip()) if decision.act_when else None
         column, compare, bound = (None, "", math.nan) if found is None else found.groups()
         return cls(
             action=decision.action,
             positive=None if positive is None else class_name(positive),
-            baseline=HOLDOUT if arm is None else arm,
+            baseline=baseline_of(contract)[0],
             within=decision.within,
             column=column,
             compare=compare,
@@ -153,8 +150,7 @@ def decision_span(contract: Contract) -> int:
     because people and their work have a daily cycle; where quality is promised of shorter windows,
     what nights do differently may be told as a change. Microseconds, whole slots.
     """
-    slot, quality, decision = contract.slot, contract.quality, contract.decision
-    window = quality.span if quality is not None else -(-DAY // slot) * slot
+    window, decision = contract.span, contract.decision
     within = decision.within if decision is not None else None
     return window * max(1, -(-(within or 0) // (MOST_WAITING * window)))
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
+from driftline.incidents import ANNOUNCING
+
 if TYPE_CHECKING:
     from driftline.events.frame import Frame
 
 __all__ = ["DRIFT_ACCEPTED", "LIFECYCLE", "Accepted", "Note", "accepted", "kind_of", "note_of"]
 
 LIFECYCLE = "lifecycle"
-REPLACED = ("deployed", "retrained")
 DRIFT_ACCEPTED = "drift_accepted"
 LONGEST = 256
 """Characters of a name or a reason that are kept; a name that is longer names nothing."""
@@ -85,4 +86,4 @@ def accepted(note: Note) -> Accepted | None:
     """Return which change a note makes normal; None where it makes none so."""
     if note.what == DRIFT_ACCEPTED:
         return Accepted(note.what, note.about, None)
-    return Accepted(note.what, None, note.about) if note.what in REPLACED else None
+    return Accepted(note.what, None, note.about) if note.what in ANNOUNCING else None

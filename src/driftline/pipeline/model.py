@@ -11,10 +11,10 @@ import msgspec
 from driftline.contract import HOUR
 from driftline.detect import Liveness, StateError, Unread
 from driftline.events.frame import segment_of
-from driftline.incidents import Context, Incidents, Served, Told, drill_message
+from driftline.incidents import ANNOUNCING, Context, Incidents, Served, Told, drill_message
 from driftline.pipeline.drill import Drills
 from driftline.pipeline.follow_up import FollowUp
-from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, REPLACED, note_of
+from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, note_of
 from driftline.pipeline.output import Output
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
@@ -231,7 +231,7 @@ class Model:
         for note in filter(None, map(note_of, sorted(notes))):
             told = Told(end, None if note.what == DRIFT_ACCEPTED else note.about, note.by, note.why)
             out.feedback.extend(self._incidents.on_lifecycle(note.what, told))
-            if note.what in REPLACED:
+            if note.what in ANNOUNCING:
                 self._follow_up.on_replaced(note.what, end)
         out.windows.extend(self._incidents.history(end))
         for change in self._renewal.take(notes, self._reference, end, self._incidents.beside):
