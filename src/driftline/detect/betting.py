@@ -79,18 +79,20 @@ def learnt_ratio(
     -------
     Log-likelihood ratios and which bets were made, shape (features, rates).
     """
-    safe = np.where(p > 0, p, 1.0)[:, None, :]
-    r = memory / (np.maximum(mass, 1e-12)[..., None] * safe)
-    r -= (p > 0)[:, None, :]
-    squared = np.einsum("fjb,fjb,fb->fj", r, r, p)
+    # Σ (q - p)² / p = Σ q² / p - 1, as both laws add up to 1 and what p rules out is never counted.
+    over = 1 / np.where(p > 0, p, np.inf)
+    total = np.maximum(mass, 1e-12)
+    squared = np.einsum("fjb,fjb,fb->fj", memory, memory, over) / total**2 - 1
     # Shrinkage in the manner of James and Stein: an excess within the noise is no change to bet on.
-    shrink = np.clip(1 - noise / np.maximum(squared, 1e-30), 0.0, 0.95)
+    squared = np.maximum(squared, 1e-30)
+    shrink = np.clip(1 - noise / squared, 0.0, 0.95)
     chi = shrink * np.sqrt(squared)
     made = chi * 0.8 > margin[:, None]
     out = np.zeros_like(mass)
     f, j = np.nonzero(made)
     if f.size:
-        tilt = r[f, j] * shrink[f, j, None]
+        r = memory[f, j] / total[f, j, None] * over[f] - (p[f] > 0)
+        tilt = r * shrink[f, j, None]
         t = (margin[f] / chi[f, j])[:, None]
         pays = np.log1p(tilt) - np.log1p(t * tilt)
         out[f, j] = np.einsum("kb,kb->k", pays, counts[f])

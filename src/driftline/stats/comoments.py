@@ -1,9 +1,9 @@
 """Co-moments: how columns move together, in exact integers that merge bit for bit.
 
 A value counts as the normal score of its reference bin, in fixed point: scale does not matter, an
-outlier weighs no more than its bin, and sums of products are integers far below 2**53, which a
-float64 matrix product gives exactly, in whatever order it adds. Means and variances need no sums of
-their own: the counts of the bins have them.
+outlier weighs no more than its bin, and sums of products are integers, which a matrix product gives
+exactly, in whatever order it adds, while they stay below what its floats hold. Means and variances
+need no sums of their own: the counts of the bins have them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from driftline.stats.column import Column
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
+EXACT_ROWS = 256
+"""Rows whose products single precision adds up exactly: it holds whole numbers below 2**24."""
 MAX_PAIRED = 100
 """Columns that take part at most: a pane's co-moments grow with their square."""
 STEPS = 32
@@ -50,7 +53,7 @@ class Scoring:
     begins
         Where each one's flat bin codes begin, same shape.
     scores
-        By flat bin code of the whole reference, and one more for "does not count", float64 of
+        By flat bin code of the whole reference, and one more for "does not count", float32 of
         shape (starts[-1] + 1,): whole numbers; NaN for unseen, missing and columns apart.
     table
         The same, laid out as padded counts without unseen and missing: float64 of shape
@@ -61,7 +64,7 @@ class Scoring:
 
     columns: Integers
     begins: Integers
-    scores: Floats
+    scores: Singles
     table: Floats
     first: Integers
     second: Integers
@@ -90,7 +93,7 @@ class Scoring:
         first by name.
         """
         ranked = []
-        scores = np.full(int(starts[-1]) + 1, np.nan)
+        scores = np.full(int(starts[-1]) + 1, np.nan, dtype=np.float32)
         table = np.zeros((len(columns), max(c.bins for c in columns)))
         for at, column in enumerate(columns):
             inside = column.counts[: column.bins]
@@ -161,13 +164,13 @@ class Comoments:
         """Return co-moments of no rows."""
         return cls(*np.zeros((2, scoring.pairs), dtype=np.int64))
 
-    def add(self, scored: Floats, scoring: Scoring, *, complete: bool = False) -> None:
+    def add(self, scored: Singles, scoring: Scoring, *, complete: bool = False) -> None:
         """Add rows.
 
         Parameters
         ----------
         scored
-            Their scores, shape (d, n), NaN where there is none.
+            Their scores, float32 of shape (d, n), NaN where there is none.
         complete
             True where it is known that there is no NaN, which need not be looked for then.
         """
@@ -175,11 +178,13 @@ class Comoments:
         if not complete and np.isnan(scored.ravel(order="K").sum()):
             there = ~np.isnan(scored)
             gaps = ~there.all(axis=0)
-            both = there[:, gaps].astype(np.float64)
+            both = there[:, gaps].astype(np.float32)
             self.rows += (both @ both.T).take(scoring.upper).astype(np.int64)
             self.rows -= np.count_nonzero(gaps)
-            scored = np.where(there, scored, 0.0)
-        self.products += (scored @ scored.T).take(scoring.upper).astype(np.int64)
+            scored = np.where(there, scored, np.float32(0))
+        for begin in range(0, scored.shape[1], EXACT_ROWS):
+            some = scored[:, begin : begin + EXACT_ROWS]
+            self.products += (some @ some.T).take(scoring.upper).astype(np.int64)
 
     def merge(self, other: Comoments) -> None:
         """Add the rows of others."""

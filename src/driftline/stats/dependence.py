@@ -214,7 +214,7 @@ def _measure(scoring: Scoring, scored: Floats, starts: Integers) -> _Measured:
     for b, (low, high) in enumerate(zip(starts, np.append(starts[1:], n), strict=True)):
         own = scored[:, low:high]
         moments = Comoments.empty(scoring)
-        moments.add(own, scoring)
+        moments.add(own.astype(np.float32), scoring)
         filled = np.nan_to_num(own)
         present = np.count_nonzero(~np.isnan(own), axis=1).astype(np.float64)
         marginals = Marginals.of_sums(present, filled.sum(axis=1), (filled**2).sum(axis=1))

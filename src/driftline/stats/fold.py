@@ -42,7 +42,7 @@ class Folded:
     extra: dict[str, npt.NDArray[np.bool_]]
     values: npt.NDArray[np.float64]
     key: npt.NDArray[np.uint64]
-    scored: npt.NDArray[np.float64] | None
+    scored: npt.NDArray[np.float32] | None
     complete: bool
 
     def add_to(self, pane: Pane, group: int) -> None:
