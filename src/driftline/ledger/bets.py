@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline.detect.state import pack, unpack
-from driftline.ledger.scatter import Scatter
+from driftline.ledger.scatter import LONGEST, Scatter
 
 if TYPE_CHECKING:
     from driftline.ledger.gains import Stake
@@ -76,11 +76,13 @@ class Bets:
     weight: Floats
     rows: Floats
 
-    def __init__(self, sizes: Floats, arl: float, *, scattered: bool = True) -> None:
+    def __init__(
+        self, sizes: Floats, arl: float, *, longest: int = LONGEST, scattered: bool = True
+    ) -> None:
         self._sizes = sizes
         self._goal = float(np.log(arl))
         self._ceiling = np.exp(min(self._goal + CEILING, 600.0))
-        self._scatter = Scatter()
+        self._scatter = Scatter(longest)
         self._scattered = scattered
         self.since = np.zeros(sizes.size, dtype=np.int64)
         self.forget()

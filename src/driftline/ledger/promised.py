@@ -13,6 +13,7 @@ from driftline.ledger.classes import positive_of
 from driftline.ledger.gains import Calibration, Errors, Gains, Losses, Shares
 from driftline.ledger.reading import Reading
 from driftline.ledger.residuals import Residuals
+from driftline.ledger.scatter import LONGEST
 from driftline.ledger.scorecard import Scorecard
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class Promised:
     fractions of the mean weight, which is exact only for equal ones.
 
     Once raised it is watched, by the rule of `detect.watch`: cleared by one whole quiet stretch, of
-    `QUIET_STEPS` steps at least and as many rows as the loss took to be seen, over which the metric
-    is as good as promised. The bets then begin afresh.
+    `QUIET_STEPS` steps and a window at least and as many rows as the loss took to be seen, over
+    which the metric is as good as promised. The bets then begin afresh.
 
     Parameters
     ----------
@@ -83,6 +84,11 @@ class Promised:
         The promise: one of the two, as the metric has it.
     arl
         Mean number of steps to a false alarm.
+    window
+        Over what time the metric is promised, microseconds: it is not as promised again before it
+        was for so long, and what comes and goes within it is weather (see `scatter`).
+    step
+        Length of a step, microseconds.
     positive
         The positive class of a binary task. None: "1" of "0" and "1", else the last in order of
         those that came; before a second came nothing is told.
@@ -100,15 +106,19 @@ class Promised:
         at_least: float | None = None,
         at_most: float | None = None,
         arl: float,
+        window: int = 0,
+        step: int = 1,
         positive: str | None = None,
     ) -> None:
+        self._window = window
         self._larger = metric in _LARGER
         self._bound = _bound(metric, at_least, at_most)
         self._metric, self._positive = metric, positive
         self._known: set[str] = set()
         self._many = False
         self._gains = self._statistic()
-        self._bets = Bets(ladder(self._gains.slow, self._gains.least), arl)
+        longest = window // step if window else LONGEST
+        self._bets = Bets(ladder(self._gains.slow, self._gains.least), arl, longest=longest)
         regression = metric in _REGRESSION
         self._kind: type[Residuals | Scorecard] = Residuals if regression else Scorecard
         self._held: Residuals | Scorecard = self._kind.empty()
@@ -143,7 +153,7 @@ class Promised:
         self._rows += rows
         self._weight += weight
         self._bets.step(stake, since, rows)
-        return self._watch(stake, rows) if self.open else self._judge()
+        return self._watch(stake, rows, start) if self.open else self._judge()
 
     def _stake(self, scale: float) -> Stake | None:
         if isinstance(self._held, Residuals):
@@ -189,10 +199,12 @@ class Promised:
         self._quiet = _Stretch()
         return "raised"
 
-    def _watch(self, stake: Stake, rows: int) -> Literal["cleared"] | None:
+    def _watch(self, stake: Stake, rows: int, start: int) -> Literal["cleared"] | None:
         quiet = self._quiet
-        quiet.add(stake, rows)
+        quiet.add(stake, rows, start)
         if quiet.steps < QUIET_STEPS or quiet.rows < self._goal:
+            return None
+        if start - quiet.began < self._window:
             return None
         value = self._value(quiet.total, quiet.weight)
         self._quiet = _Stretch()
@@ -278,12 +290,15 @@ class Promised:
 class _Stretch:
     """Sums over the steps since the last verdict."""
 
+    began: int = 0
     steps: int = 0
     rows: int = 0
     total: float = 0.0
     weight: float = 0.0
 
-    def add(self, stake: Stake, rows: int) -> None:
+    def add(self, stake: Stake, rows: int, start: int) -> None:
+        if not self.steps:
+            self.began = start
         self.steps += 1
         self.rows += rows
         self.total += stake.total

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from driftline.detect.plain import plain
-from driftline.detect.protocol import Finding
 from driftline.detect.state import check
 from driftline.events.time import format_ts
 from driftline.events.window_event import window_event
+from driftline.ledger.broken import broken, first_broken
 from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.contract import Contract
-    from driftline.contract import Quality as Plan
+    from driftline.detect.protocol import Finding
     from driftline.ledger.review import Review
 
 __all__ = ["Quality"]
 
-FORMAT = 1
+FORMAT = 2
 CALM_ROWS = 5_000
 """Labelled rows of the first mature windows from which scores are calibrated."""
 LEAST_CALM_ROWS = 500
@@ -73,7 +73,7 @@ class Quality:
         self._plan = plan = contract.quality
         self._task = Task.of(contract)
         # What can be measured but not betted on is told, and rings never.
-        self._alarm = None if refusal(plan.metric) else _alarm(plan, arl)
+        self._alarm = None if refusal(plan.metric) else _alarm(contract, arl)
         self._classes = Classes(plan.positive)
         self._windows: dict[int, Cell] = {}
         self._changed: set[int] = set()
@@ -91,6 +91,7 @@ class Quality:
         self.ripe: list[tuple[int, Cell]] = []
         """Windows whose labels have come, each once, with what is known of them; whoever looks at
         them clears this."""
+        self._noticed = False
         self._due = _DONE
 
     @property
@@ -121,7 +122,14 @@ class Quality:
         if self._alarm is None or not (came.rows or came.weight):
             return []
         state = self._alarm.step(came, start)
-        return [] if state is None else [self._finding(self._alarm, state, end)]
+        if state is not None:
+            return [self._finding(self._alarm, state, end)]
+        if (
+            self._noticed
+            and (found := self._finding(self._alarm, "raised", end)).severity == "page"
+        ):
+            return [found]
+        return []
 
     @property
     def _no_alarm(self) -> str | None:
@@ -270,57 +278,19 @@ class Quality:
         return window_event(about, body, at=now)
 
     def _finding(self, alarm: Promised, state: Literal["raised", "cleared"], end: int) -> Finding:
-        plan = self._plan
-        bound = plan.at_least if plan.at_least is not None else plan.at_most
-        assert bound is not None
         change = alarm.change
-        value, since, rows = (bound, end, 0)
-        if change is not None:
-            value, since, rows = change.value, change.since, change.rows
-        began = min(self._began(bound), since)
-        side = "at least" if plan.at_least is not None else "at most"
-        text = f"{plan.metric} {value:.4g} over {rows:,} labels; promised {side} {bound:g}"
-        if state == "cleared":
-            text = f"{plan.metric} is as promised again ({side} {bound:g})"
-        # Labels that come early because of what they say are no fair sample: nobody is woken by it.
-        biased = tell_bias(early_bias(self._maturity(end)[1], "label"))
-        return Finding(
-            state=state,
-            model=self._contract.model,
-            feature=None,
-            kind="quality",
-            detector="quality",
-            severity="page" if biased is None else "notice",
-            change_point=began,
-            detected_at=end,
-            effect=plain(value - bound) if state == "raised" else 0.0,
-            effect_unit=plan.metric,
-            text=text,
-            log_e=None,
-            evidence={
-                "metric": plan.metric,
-                "value": plain(value),
-                "promised": bound,
-                "labels": rows,
-                "labels_since": format_ts(since),
-                "early_labels": biased,
-            },
-        )
-
-    def _began(self, bound: float) -> int:
-        """Return the start of the window of predictions from which on the promise is broken.
-
-        Of all windows the one from which on rows times shortfall add up to most: labels come late,
-        and what is to be found out is what happened when the predictions were made.
-        """
-        sign = 1.0 if self._plan.at_least is not None else -1.0
-        best, total, began = 0.0, 0.0, max(self._windows)
+        since = end if change is None else change.since
+        # Labels that come early because of what they say are no fair sample: nobody is woken by
+        # them before the slow ones have had the time to come.
+        maturity, delays = self._maturity(end)
+        biased = None
+        if not maturity.mature(end - since):
+            biased = tell_bias(early_bias(delays, "label"))
+        self._noticed = state == "raised" and biased is not None
         measured = [m for window in sorted(self._windows) for m in self._measured(window)]
-        for window, rows, value in reversed([*self._past, *measured]):
-            total += sign * (bound - value) * rows
-            if total > best:
-                best, began = total, window
-        return began
+        began = first_broken([*self._past, *measured], self._plan, default=max(self._windows))
+        model = self._contract.model
+        return broken(model, self._plan, change, state, end, began=min(began, since), biased=biased)
 
     def _measured(self, window: int) -> list[tuple[int, int, float]]:
         """Return a window's start, labelled rows and promised metric; nothing where it has none."""
@@ -347,6 +317,7 @@ class Quality:
             "calm": self._calm.to_values(),
             "taken": sorted(self._taken),
             "past": [list(each) for each in self._past],
+            "noticed": self._noticed,
             "due": self._due,
         }
 
@@ -368,6 +339,7 @@ class Quality:
         check(state, format=FORMAT, of=self._of)
         if self._alarm is not None and state["promise"] == self._promise:
             self._alarm.restore(state["alarm"])
+            self._noticed = bool(state["noticed"])
         self._packed = dict(state["windows"])
         self._windows = {
             window: Cell.from_values(self._task, msgspec.msgpack.decode(zlib.decompress(packed)))
@@ -385,9 +357,17 @@ class Quality:
         self._due = state["due"]
 
 
-def _alarm(plan: Plan, arl: float) -> Promised:
+def _alarm(contract: Contract, arl: float) -> Promised:
+    plan = contract.quality
+    assert plan is not None
     return Promised(
-        plan.metric, at_least=plan.at_least, at_most=plan.at_most, arl=arl, positive=plan.positive
+        plan.metric,
+        at_least=plan.at_least,
+        at_most=plan.at_most,
+        arl=arl,
+        window=plan.span,
+        step=contract.step,
+        positive=plan.positive,
     )
 
 

@@ -103,7 +103,6 @@ LAWS: Mapping[str, Law] = _named(
     _iid("outliers", "normal, 0.1 % of the values times 100", contaminated(0.001, 100.0)),
     _iid("ties", "Poisson of mean 1; 60 % zeros, else lognormal", poisson(1.0), zero_inflated(0.6)),
     _iid("rare", "categories with long tails: 12, 45 and 200 levels", *_rare()),
-    _iid("mixed", "all kinds of columns, some with missing values", *mixed()),
     replace(_NORMAL, name="ar.5", about="AR(.5) over events", dependence=Autoregression(0.5)),
     replace(_NORMAL, name="ar.9", about="AR(.9) over events", dependence=Autoregression(0.9)),
     replace(
@@ -120,7 +119,9 @@ LAWS: Mapping[str, Law] = _named(
 )
 """Watched at one page in 4,000 slots; slots of 10 s, of 10 minutes where there is a season."""
 
+_MIXED = _iid("mixed", "all kinds of columns, some with missing values", *mixed())
+
 MONTHS: Mapping[str, Law] = _named(
-    *(replace(LAWS[name], name=f"{name}@30d", slot=MINUTE) for name in ("normal", "mixed", "ar.5"))
+    *(replace(law, name=f"{law.name}@30d", slot=MINUTE) for law in (_NORMAL, _MIXED, LAWS["ar.5"]))
 )
 """Watched at the contract's default, one page in 30 days, with slots of 60 s."""
