@@ -10,6 +10,7 @@ from scipy import stats
 from driftline.contract import DAY, HOUR, MINUTE, SECOND
 from driftline.ledger.delays import BINS, EDGES, Delays, delay_codes
 from driftline.ledger.maturity import Maturity, early_bias
+from driftline.ledger.waiting import Waiting, follow
 
 HORIZON = 30 * DAY
 
@@ -135,6 +136,27 @@ def test_what_never_comes_is_told_once_the_horizon_has_passed() -> None:
     found = Maturity.of(delays, HORIZON)
     assert found.levelled
     assert found.never == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("median", [2 * HOUR, 3 * DAY])
+@pytest.mark.parametrize("never", [0.005, 0.1])
+def test_of_windows_it_is_told_which_labels_never_come(median: int, never: float) -> None:
+    """Five windows of a week; of the unlabelled only the window is known."""
+    rng = np.random.default_rng(11)
+    now, week, horizon = 33 * DAY, 7 * DAY, 30 * DAY
+    made = np.sort(rng.integers(0, now, 40_000))
+    delay = (median * np.exp(0.5 * rng.standard_normal(made.size))).astype(np.int64)
+    delay[rng.random(made.size) < never] = 2 * horizon
+    came = (delay <= now - made) & (delay <= horizon)
+    delays = Delays.of(["1"] * int(came.sum()), ["1"] * int(came.sum()), delay[came])
+    waiting = [
+        Waiting("1", max(0, now - start - week), now - start, int(own.sum()))
+        for start in range(0, now, week)
+        for own in [~came & (made >= start) & (made < start + week)]
+    ]
+    found, _ = follow(delays, waiting, horizon)
+    assert found.never == pytest.approx(np.mean(delay > horizon), abs=0.1 * never + 0.001)
+    assert found.delay(0.5) == pytest.approx(median, rel=0.1)
 
 
 def test_a_biased_sample_of_early_labels_is_told_with_numbers() -> None:

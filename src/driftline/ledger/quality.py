@@ -7,7 +7,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
 
 from driftline.detect.plain import plain
 from driftline.detect.state import check
@@ -18,18 +17,20 @@ from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
 from driftline.ledger.loss import Losses
-from driftline.ledger.maturity import Maturity, early_bias
+from driftline.ledger.maturity import early_bias
 from driftline.ledger.promised import Promised, refusal
 from driftline.ledger.review import Reviews
 from driftline.ledger.scorecard import Scorecard
 from driftline.ledger.task import Task
 from driftline.ledger.telling import Calm, Classes, metrics_of, tell, tell_bias
+from driftline.ledger.waiting import Waiting, follow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.contract import Contract
     from driftline.detect.protocol import Finding
+    from driftline.ledger.maturity import Maturity
     from driftline.ledger.review import Review
 
 __all__ = ["Quality"]
@@ -209,18 +210,17 @@ class Quality:
 
     def _maturity(self, now: int) -> tuple[Maturity, Delays]:
         """Estimate how far labels have come, over all windows that are followed."""
-        delays = Delays()
-        ages: dict[str, tuple[list[int], list[int]]] = {}
+        delays, waiting = Delays(), []
         for window, cell in self._windows.items():
             delays.merge(cell.delays)
-            age = max(0, now - window - self._plan.span // 2)
-            for name, count in cell.unlabelled().items():
-                if count > 0:
-                    held = ages.setdefault(name, ([], []))
-                    held[0].append(age)
-                    held[1].append(count)
-        delays.merge(Delays.still({n: (np.array(a), np.array(c)) for n, (a, c) in ages.items()}))
-        return Maturity.of(delays, self._plan.label_horizon), delays
+            oldest = max(0, now - window)
+            youngest = max(0, oldest - self._plan.span)
+            waiting += [
+                Waiting(name, youngest, oldest, count)
+                for name, count in cell.unlabelled().items()
+                if count > 0
+            ]
+        return follow(delays, waiting, self._plan.label_horizon)
 
     def _learn(self, now: int, maturity: Maturity) -> None:
         """Learn from the first windows, each when it is mature, what to expect of others."""
