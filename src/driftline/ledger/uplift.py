@@ -110,6 +110,11 @@ class Uplift:
             self._few.add(came, weight * (self._bounds[1] - self._bounds[0]))
 
     @property
+    def since(self) -> int:
+        """Start of the first step with outcomes, microseconds; that of time where there is none."""
+        return 0 if self._since is None else self._since
+
+    @property
     def rows(self) -> int:
         """Rows that the interval is of."""
         return self._rows

@@ -106,7 +106,8 @@ class FollowUp:
             acts = {window: cell.acts for window, cell in cells.items() if cell.acts}
             findings += self._decisions.step(start, end, acts)
         if self._worth is not None and cells:
-            self._worth.step(start, end, [cell.trials for _, cell in sorted(cells.items())])
+            trials = [cell.trials for _, cell in sorted(cells.items())]
+            findings += self._worth.step(start, end, trials)
         if self._skew is not None and cells:
             pairs = Skew.empty()
             for _, cell in sorted(cells.items()):
@@ -167,6 +168,10 @@ class FollowUp:
             self._loops.on_retrained(at)
         else:
             self._loops.on_replaced()
+
+    def on_practice_accepted(self, at: int) -> list[Finding]:
+        """Take word that people decide as they should; return what is over with it."""
+        return [] if self._decisions is None else self._decisions.renew(at)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values and bytes."""

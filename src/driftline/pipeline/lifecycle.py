@@ -14,10 +14,21 @@ from driftline.incidents import ANNOUNCING
 if TYPE_CHECKING:
     from driftline.events.frame import Frame
 
-__all__ = ["DRIFT_ACCEPTED", "LIFECYCLE", "Accepted", "Note", "accepted", "kind_of", "note_of"]
+__all__ = [
+    "DRIFT_ACCEPTED",
+    "LIFECYCLE",
+    "PRACTICE_ACCEPTED",
+    "Accepted",
+    "Note",
+    "accepted",
+    "kind_of",
+    "note_of",
+]
 
 LIFECYCLE = "lifecycle"
 DRIFT_ACCEPTED = "drift_accepted"
+PRACTICE_ACCEPTED = "practice_accepted"
+"""What people do about the predictions is meant to be as it is now."""
 LONGEST = 256
 """Characters of a name or a reason that are kept; a name that is longer names nothing."""
 _PARTS = 5

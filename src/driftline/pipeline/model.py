@@ -14,7 +14,7 @@ from driftline.events.frame import segment_of
 from driftline.incidents import ANNOUNCING, Context, Incidents, Served, Told, drill_message
 from driftline.pipeline.drill import Drills
 from driftline.pipeline.follow_up import FollowUp
-from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, note_of
+from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, PRACTICE_ACCEPTED, note_of
 from driftline.pipeline.output import Output
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
@@ -181,6 +181,9 @@ class Model:
         findings: list[Finding] = self.liveness.on_slot(start, end, overall)
         findings += self._unread.on_slot(start, end, overall)
         findings += self._follow_up.step(start, end, slot.joined)
+        notes = {note.what for note in map(note_of, slot.notes | self._notes) if note}
+        if PRACTICE_ACCEPTED in notes:
+            findings += self._follow_up.on_practice_accepted(end)
         if reference is None:
             self._warm_up(start, segments, out)
         elif overall.rows:
