@@ -26,6 +26,7 @@ FOREIGN = {
 TITLES = {
     "decode": "aiokafka + orjson, nothing else",
     "worker": "driftline worker",
+    "quality": "driftline worker, half of the events labels that it joins",
     "replay": "driftline replay",
     "faust": "Faust + river ADWIN",
     "quix": "Quix Streams + river ADWIN",
@@ -39,6 +40,7 @@ RATIOS = (
     ("worker", "quix"),
     ("worker", "bytewax"),
     ("replay", "worker"),
+    ("quality", "worker"),
 )
 FAUST_EVENTS = 100_000
 """It is an order of magnitude slower than the others; its rate is the same over more."""
@@ -76,9 +78,14 @@ class Entrant:
 
 
 def choose(
-    names: tuple[str, ...], field: Field, notify: Callable[[str], None]
+    names: tuple[str, ...], field: Field, labelled: Field | None, notify: Callable[[str], None]
 ) -> tuple[list[Entrant], dict[str, str]]:
     """Make the programs that were asked for.
+
+    Parameters
+    ----------
+    labelled
+        What those are given that join labels.
 
     Returns
     -------
@@ -88,7 +95,10 @@ def choose(
     skipped: dict[str, str] = {}
     for name in names:
         if name == "worker":
-            made.append(_worker(field))
+            made.append(_worker(name, field))
+        elif name == "quality":
+            assert labelled is not None
+            made.append(_worker(name, labelled))
         elif name == "replay":
             made.append(_replay(field))
         elif name == "decode":
@@ -135,19 +145,21 @@ def _peer(
     return Entrant(key, TITLES[key], events, command, optional)
 
 
-def _worker(field: Field) -> Entrant:
+def _worker(key: str, field: Field) -> Entrant:
+    joined = field.load.all if field.bus.labels else 0
+
     def command(number: int) -> list[str]:
         prefix = f"{field.bus.name}.worker-{number}."
         fan_out = field.bus.create_outputs(prefix)
         config = field.bus.write_config(field.folder, prefix, field.contract)
         return [
-            *_watched(field.load.all, fan_out),
+            *_watched(field.load.all, fan_out, joined),
             "worker",
             "--config",
             str(config),
         ]
 
-    return Entrant("worker", TITLES["worker"], field.load.all, command)
+    return Entrant(key, TITLES[key], field.load.all, command)
 
 
 def _replay(field: Field) -> Entrant:
@@ -160,6 +172,7 @@ def _replay(field: Field) -> Entrant:
     return Entrant("replay", TITLES["replay"], field.load.all, command)
 
 
-def _watched(events: int, fan_out: int) -> list[str]:
-    module = [sys.executable, "-m", "driftline.bench.watched"]
-    return [*module, "--events", str(events), "--fan-out", str(fan_out), "--"]
+def _watched(events: int, fan_out: int, joined: int = 0) -> list[str]:
+    given = {"events": events, "fan-out": fan_out, "joined": joined}
+    options = [text for name, value in given.items() for text in (f"--{name}", str(value))]
+    return [sys.executable, "-m", "driftline.bench.watched", *options, "--"]

@@ -16,6 +16,7 @@ import numpy as np
 from driftline.bench.cores import choose
 from driftline.bench.launch import rss_mb
 from driftline.bench.machine import describe
+from driftline.bus.garbage import collect_rarely
 from driftline.contract import DAY, SECOND, Book, parse
 from driftline.events.frame import Frame
 from driftline.events.record import Record, Source
@@ -99,6 +100,7 @@ class LedgerCost:
 def run(pairs: int, notify: Callable[[str], None]) -> LedgerCost:
     """Join so many pairs, and rebuild the store from the ledger."""
     book = Book((parse(CONTRACT, "bench.yaml"),))
+    collect_rarely()  # as a worker does
     with tempfile.TemporaryDirectory(prefix="driftline-bench-") as folder:
         notify(f"{pairs:,} predictions, {RATE:,} a second, and their labels 30 days later")
         join = _join(book, Path(folder) / "store")

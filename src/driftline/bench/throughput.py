@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from driftline.bench.errors import BenchError
 from driftline.bench.machine import describe
 from driftline.bench.process import measure
 from driftline.bench.results import Round, Throughput
-from driftline.bench.traffic import RATE, Bus, write_contract
+from driftline.bench.traffic import RATE, Bus, promise_quality, write_contract
 from driftline.broker import open_broker
 from driftline.errors import UsageError
 
@@ -78,7 +79,14 @@ def run(
             load = bus.load(events)
             contract = write_contract(folder)
         field = Field(bus, load, contract, folder)
-        entrants, skipped = choose(tuple(n for n in ALL if n in names), field, notify)
+        labelled = None
+        if "quality" in names:
+            pairs = replace(bus, name=f"{bus.name}-pairs", labels=True)
+            pairs.create_input({})
+            with on_cores(cores.others):
+                both = pairs.load(events)
+            labelled = Field(pairs, both, promise_quality(contract), folder)
+        entrants, skipped = choose(tuple(n for n in ALL if n in names), field, labelled, notify)
         found: dict[str, list[Round]] = {entrant.key: [] for entrant in entrants}
         for number in range(rounds):
             if number and time.monotonic() - begun > LIMIT_S:

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["RATE", "Bus", "Load", "closing", "scenario", "write_contract"]
+__all__ = ["RATE", "Bus", "Load", "closing", "promise_quality", "scenario", "write_contract"]
 
 MODEL = "bench"
 RATE = 1_000.0
 """Events a second of event time: a slot of the default 10 s holds about ten thousand."""
 MINUTE_US = 60_000_000
+DELAY = 10_000_000
+"""Microseconds from a prediction to its label, in the mean."""
 FIRST_US = START_US + 57 * MINUTE_US
 """Three minutes before a full hour, so that a default window closes within the run."""
 REFERENCE_ROWS = 50_000
@@ -64,16 +66,25 @@ class Bus:
     ----------
     name
         Distinguishes this run's topics from those of others on a shared broker.
+    labels
+        Whether each prediction has a label, on a topic of their own.
     """
 
     bootstrap: str
     name: str
     partitions: int
+    labels: bool = False
 
     @property
     def topic(self) -> str:
-        """The topic with the events; its suffix says what they are."""
+        """The topic with the predictions; its suffix says what they are."""
         return f"{self.name}.predictions"
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """All topics with events, by type of event."""
+        more = {"label": f"{self.name}.labels"} if self.labels else {}
+        return {"prediction": self.topic, **more}
 
     @property
     def broker(self) -> BrokerConfig:
@@ -81,9 +92,10 @@ class Bus:
         return BrokerConfig(bootstrap=self.bootstrap)
 
     def create_input(self, configs: Mapping[str, str]) -> None:
-        """Make the topic for the events."""
-        spec = TopicSpec(self.topic, self.partitions, 1, {"retention.ms": "-1", **configs})
-        asyncio.run(topics.apply(self.broker, [spec]))
+        """Make the topics for the events."""
+        forever = {"retention.ms": "-1", **configs}
+        specs = [TopicSpec(name, self.partitions, 1, forever) for name in self.inputs.values()]
+        asyncio.run(topics.apply(self.broker, specs))
 
     def create_outputs(self, prefix: str) -> int:
         """Make a worker's topics; return how many partitions `panes` has."""
@@ -98,11 +110,12 @@ class Bus:
 
     def load(self, events: int, progress: Callable[[int], None] | None = None) -> Load:
         """Put the events of a throughput run on the topic."""
-        made = scenario(events)
+        made = scenario(events, labels=self.labels)
         self.send(made, progress)
-        self.send(closing(events, self.partitions))
+        last = self.partitions * len(self.inputs)
+        self.send(closing(events, last, labels=self.labels))
         block = next(made.blocks(1_000))
-        return Load(events, self.partitions, sum(map(len, block.values)) / block.size)
+        return Load(events, last, sum(map(len, block.values)) / block.size)
 
     def write_config(self, folder: Path, prefix: str, contract: Path) -> Path:
         """Write the ``driftline.yaml`` of one worker."""
@@ -111,7 +124,7 @@ class Bus:
             "broker": {"bootstrap": self.bootstrap},
             "group": f"{prefix}group",
             "prefix": prefix,
-            "inputs": [{"topic": self.topic, "type": "prediction"}],
+            "inputs": [{"topic": name, "type": kind} for kind, name in self.inputs.items()],
             "contracts": [str(contract)],
             "datadir": str(folder / prefix.rstrip(".")),
         }
@@ -120,17 +133,32 @@ class Bus:
         return path
 
 
-def scenario(events: int, *, start: int = FIRST_US, seed: int = 1) -> Scenario:
-    """Events of the bench model without faults, from `start` (microseconds) on."""
+def scenario(
+    events: int, *, start: int = FIRST_US, seed: int = 1, labels: bool = False, delay: int = DELAY
+) -> Scenario:
+    """Events of the bench model without faults, from `start` (microseconds) on.
+
+    Parameters
+    ----------
+    labels
+        Whether labels follow predictions, after `delay` (microseconds) in the mean.
+    """
     return Scenario(
-        models=(traffic(MODEL),), start=start, rate=RATE, seed=seed, duration=None, events=events
+        models=(traffic(MODEL),),
+        start=start,
+        rate=RATE,
+        seed=seed,
+        duration=None,
+        events=events,
+        following=frozenset({"label"}) if labels else frozenset(),
+        label_delay=delay,
     )
 
 
-def closing(events: int, partitions: int, *, start: int = FIRST_US) -> Scenario:
-    """One event for each partition, a minute after the last of `events`."""
+def closing(events: int, last: int, *, start: int = FIRST_US, labels: bool = False) -> Scenario:
+    """So many events, a minute after the last of `events`; labels follow at once."""
     after = start + round(events / RATE * 1e6 * 1.02) + MINUTE_US
-    return scenario(partitions, start=after, seed=9)
+    return scenario(last, start=after, seed=9, labels=labels, delay=1)
 
 
 def write_contract(folder: Path) -> Path:
@@ -148,6 +176,14 @@ def write_contract(folder: Path) -> Path:
     from_rows = parse(_contract(f"reference/{MODEL}.predictions.parquet"), str(path))
     (folder / "reference.json").write_bytes(reference_from_file(from_rows).to_json())
     path.write_text(_contract("reference.json"), encoding="utf-8")
+    return path
+
+
+def promise_quality(contract: Path) -> Path:
+    """Write another contract beside one, that promises quality as well."""
+    path = contract.with_name("quality.yaml")
+    promise = "quality: {metric: mae, at_most: 2, label_horizon: 1h, window: 1h}\n"
+    path.write_text(contract.read_text(encoding="utf-8") + promise, encoding="utf-8")
     return path
 
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from driftline.bench.launch import Meter
 from driftline.pipeline.detect import Detect
+from driftline.pipeline.join import Join
 from driftline.pipeline.observe import Observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from driftline.events.record import RawRecord, Source
+    from driftline.pipeline.join import Joining
     from driftline.pipeline.observe import Emission
     from driftline.pipeline.output import Output
 
@@ -41,16 +43,26 @@ class Watch:
         Called once, when every detect has taken in the last mark of every source.
     every
         Also say what was taken each time that many more events were read; 0 says nothing.
+    joined
+        Entries of the ledger that have to be joined as well; 0 where nothing is.
     """
 
     def __init__(
-        self, meter: Meter, events: int, fan_out: int, on_end: Callable[[], None], every: int = 0
+        self,
+        meter: Meter,
+        events: int,
+        fan_out: int,
+        on_end: Callable[[], None],
+        every: int = 0,
+        joined: int = 0,
     ) -> None:
         self._meter = meter
         self._events = events
         self._fan_out = fan_out
         self._on_end = on_end
         self._every = every
+        self._joined = joined
+        self._entries: dict[int, int] = {}
         self.read = 0
         self._said = 0
         self._marks: dict[Source, bytes] = {}
@@ -59,7 +71,7 @@ class Watch:
 
     def install(self) -> None:
         """Put the watch between the pipeline's objects and whoever drives them."""
-        on_batch, on_message = Observe.on_batch, Detect.on_message
+        on_batch, on_message, on_join = Observe.on_batch, Detect.on_message, Join.on_batch
 
         def seen_batch(observe: Observe, records: Sequence[RawRecord]) -> Emission:
             if not self._meter.begun:
@@ -73,8 +85,15 @@ class Watch:
             self.take(id(detect), value)
             return output
 
+        def seen_join(join: Join, records: Sequence[RawRecord]) -> Joining:
+            joining = on_join(join, records)
+            self._entries[id(join)] = join.entries
+            self._check()
+            return joining
+
         Observe.on_batch = seen_batch  # type: ignore[method-assign, assignment]
         Detect.on_message = seen_message  # type: ignore[method-assign, assignment]
+        Join.on_batch = seen_join  # type: ignore[method-assign, assignment]
 
     def count(self, source: Source, records: int, mark: bytes | None) -> None:
         """Note a batch, and the mark it sends (marks that a newer one overtakes are never sent)."""
@@ -92,7 +111,10 @@ class Watch:
         if value not in self._taken:
             return
         self._taken[value].add(detect)
-        if self._ended or self.read < self._events:
+        self._check()
+
+    def _check(self) -> None:
+        if self._ended or self.read < self._events or sum(self._entries.values()) < self._joined:
             return
         if all(len(detects) >= self._fan_out for detects in self._taken.values()):
             self._ended = True
@@ -105,6 +127,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--fan-out", type=int, default=1)
     parser.add_argument("--every", type=int, default=0)
+    parser.add_argument("--joined", type=int, default=0)
     at = sys.argv.index("--")
     given = parser.parse_args(sys.argv[1:at])
     command = sys.argv[at + 1 :]
@@ -116,7 +139,7 @@ def main() -> None:
             # In order, as an operator would stop it: a worker that cannot do that has failed.
             os.kill(os.getpid(), signal.SIGTERM)
 
-        watch = Watch(meter, given.events, given.fan_out, stop, given.every)
+        watch = Watch(meter, given.events, given.fan_out, stop, given.every, given.joined)
         watch.install()
         _run(command)
         return

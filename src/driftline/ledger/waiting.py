@@ -38,7 +38,8 @@ def follow(delays: Delays, waiting: Sequence[Waiting], horizon: int) -> tuple[Ma
     self-consistent estimate). That half a window's age were the age of all would take young
     predictions for such as never get a label.
     """
-    found, whole = None, delays
+    found: Maturity | None = None
+    whole = delays
     for _ in range(ROUNDS if waiting else 1):
         left = np.ones(BINS) if found is None else 1 - (found.share[1:] + found.share[:-1]) / 2
         ages: dict[str, tuple[list[int], list[int]]] = {}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Claims = dict[tuple[str, int, int], list[tuple[Claim, int]]]
 """By model, slot of arrival and quality window."""
+_NOTHING: list[Part] = []
 MARK = b"{"
 """How a mark begins, which is JSON; packed entries are a MessagePack array."""
 
@@ -153,11 +154,12 @@ class Join:
                     self._advance(record.value or b"", out)
                 continue
             for key, part, plan in self._parts(message, record.offset):
-                known = held.get(key, [])
-                # Read again, it sees what was there before it.
-                before = known[: known.index(part)] if part in known else known
-                if any(each.origin == part.origin for each in before):
-                    continue  # sent again by an observe that had not been able to commit
+                known = before = held.get(key, _NOTHING)
+                if known:
+                    # Read again, it sees what was there before it.
+                    before = known[: known.index(part)] if part in known else known
+                    if any(each.origin == part.origin for each in before):
+                        continue  # sent again by an observe that had not been able to commit
                 found = _excess(before, part)
                 if not found:
                     found = differ(before, part, plan.horizon)
@@ -190,8 +192,9 @@ class Join:
         return {key: unpack_entry(value) for key, value in found if value is not None}
 
     def _claim(self, claims: Claims, plan: _Plan, claim: Claim, times: int, offset: int) -> None:
-        about = (claim.prediction, claim.label, claim.decision, claim.outcome)
-        told = next(filter(None, (*about, claim.served, claim.trained)))
+        told = claim.prediction or claim.label or claim.decision or claim.outcome
+        told = told or claim.served or claim.trained
+        assert told is not None
         # In the last slot of its step, with which the step is closed.
         at = claim.at // plan.step * plan.step + plan.step - plan.slot
         closed_to = max(self._low, self._resume_high)
@@ -200,14 +203,13 @@ class Join:
                 return  # published before the restart
             # An input had been thought idle: it counts in the first slot that is still open.
             at = (closed_to - plan.lateness) // plan.slot * plan.slot
-        where = plan.model, at
-        if where not in self._open:
-            self._open[where] = _Open(at + plan.slot + plan.lateness, offset, {})
         key = plan.model, at, told[0] // plan.span * plan.span
         if key in claims:
             claims[key].append((claim, times))
-        else:
-            claims[key] = [(claim, times)]
+            return
+        claims[key] = [(claim, times)]
+        if key[:2] not in self._open:
+            self._open[key[:2]] = _Open(at + plan.slot + plan.lateness, offset, {})
 
     def _sum(self, claims: Claims) -> None:
         for model in sorted({model for model, _, _ in claims}):
