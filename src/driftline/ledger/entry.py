@@ -277,8 +277,7 @@ def _order(part: Part) -> tuple[int, bytes, int]:
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_Saved = tuple[int, int, int, int, tuple[int, int, int], tuple[Any, ...]]
-_decode = msgspec.msgpack.Decoder(list[_Saved]).decode
+_decode = msgspec.msgpack.Decoder(list[Part]).decode
 
 
 def pack(parts: list[Part]) -> bytes:
@@ -288,15 +287,13 @@ def pack(parts: list[Part]) -> bytes:
 
 def unpack(value: bytes) -> list[Part]:
     """Read what `pack` wrote."""
-    return [
-        Part(kind, read, ts, at, origin, _hashable(kind, body))
-        for kind, read, ts, at, origin, body in _decode(value)
-    ]
+    parts = _decode(value)
+    for at, part in enumerate(parts):
+        if part.kind in _NESTED and (nested := part.body[2]) is not None:
+            body = *part.body[:2], tuple(map(tuple, nested)), *part.body[3:]
+            parts[at] = part._replace(body=body)
+    return parts
 
 
-def _hashable(kind: int, body: tuple[Any, ...]) -> tuple[Any, ...]:
-    if kind in ROWS:
-        return *body[:2], tuple(map(tuple, body[2]))
-    if kind != PREDICTION or body[2] is None:
-        return body
-    return *body[:2], tuple(map(tuple, body[2])), *body[3:]
+_NESTED = frozenset({PREDICTION, *ROWS})
+"""Kinds of parts whose body has pairs in it, in the third place: they are read as lists."""

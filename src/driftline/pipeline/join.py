@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -158,7 +159,7 @@ class Join:
                 if known:
                     # Read again, it sees what was there before it.
                     before = known[: known.index(part)] if part in known else known
-                    if any(each.origin == part.origin for each in before):
+                    if part.origin in [each.origin for each in before]:
                         continue  # sent again by an observe that had not been able to commit
                 found = _excess(before, part)
                 if not found:
@@ -244,9 +245,10 @@ class Join:
                 np.frombuffer(raw, dtype="<i8").tolist()
                 for raw in (section.ts, section.at, section.offset, section.index)
             ]
-            keys = _keys(section)
-            for key, ts, at, stood, index, body in zip(keys, *columns, bodies, strict=True):
-                yield key, Part(kind, offset, ts, at, (place, stood, index), body), plan
+            ts, at, stood, index = columns
+            origins = zip(repeat(place), stood, index, strict=False)
+            told = zip(repeat(kind), repeat(offset), ts, at, origins, bodies, strict=False)
+            yield from zip(_keys(section), map(Part._make, told), repeat(plan), strict=False)
 
     def _advance(self, value: bytes, out: Joining) -> None:
         self._marks.update(orjson.loads(value))
