@@ -211,3 +211,15 @@ def test_whatever_the_order_the_sums_are_the_same(parts: list[Part]) -> None:
 @given(st.one_of(PARTS, ROWS))
 def test_an_entry_is_read_back_as_it_was_written(parts: list[Part]) -> None:
     assert unpack(pack(parts)) == parts
+
+
+@pytest.mark.parametrize("label_at", [0, 10, 20])
+@pytest.mark.parametrize("label_ts", [5, 15, 500])
+def test_short_cuts_say_what_the_sums_say(label_at: int, label_ts: int) -> None:
+    made = Part(PREDICTION, 7, 10, 10, (1, 1, 0), ("1", 0.5, None, None, None))
+    label = Part(LABEL, 3, label_ts, label_at, (2, 1, 0), (1, None))
+    for held, new in (([], made), ([], label), ([made], label), ([label], made)):
+        expected = worth([*held, new], 100)
+        expected.subtract(worth(held, 100))
+        found = Counter(dict(differ(held, new, 100)))
+        assert found == Counter({claim: times for claim, times in expected.items() if times})

@@ -261,10 +261,26 @@ def differ(held: list[Part], new: Part, horizon: int) -> list[tuple[Claim, int]]
             return [(Claim(what, new.at, _told(made), **part_of(new)), 1)]
     if not held and new.kind == SERVED:
         return []
+    # Where topics are read from far back, labels may well be read before predictions.
+    if not held and new.kind == LABEL:
+        return [(Claim("waiting", new.at, None, _told(new)), 1)]
+    if len(held) == 1 and held[0].kind == LABEL and new.kind == PREDICTION:
+        return _meet(new, held[0], horizon)
     # These are nearly all that a join sees, and need no sums.
     out = worth([*held, new], horizon)
     out.subtract(worth(held, horizon))
     return [(claim, times) for claim, times in out.items() if times]
+
+
+def _meet(made: Part, label: Part, horizon: int) -> list[tuple[Claim, int]]:
+    """Return what a prediction changes whose only label has waited for it."""
+    about, told, at = _told(made), _told(label), max(made.at, label.at)
+    what = "too late" if label.ts > made.ts + horizon else "first"
+    return [
+        (Claim("predicted", made.at, about), 1),
+        (Claim("waiting", at, None, told), -1),
+        (Claim(what, at, about, told), 1),
+    ]
 
 
 def _told(part: Part) -> Told:
