@@ -61,9 +61,9 @@ class Promised:
     With an `arl` of a month of 10 s slots and 100 labels a slot, a loss was found after a median of
 
     =====================  =============================================
-    accuracy, at least 93  91.5 %: 74 slots, 90 %: 22 slots, 85 %: 4 slots
-    AUC, at least .72      .70: 145 slots, .68: 50 slots, .65: 25 slots
-    MAE, at most 1         1.1: 18 slots, 1.2: 6 slots (normal errors)
+    accuracy, at least 93  91.5 %: 78 slots, 90 %: 28 slots, 85 %: 5 slots
+    AUC, at least .72      .70: 171 slots, .68: 49 slots, .65: 27 slots
+    MAE, at most 1         1.1: 32 slots, 1.2: 9 slots (normal errors)
     =====================  =============================================
 
     What is assumed of the rows is that in the mean, given all before, they keep the promise. It is
