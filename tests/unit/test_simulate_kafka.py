@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from driftline.errors import BrokerError
-from driftline.simulate import Delivery, Scenario, to_kafka, traffic
+from driftline.simulate import Delivery, Scenario, parse_fault, to_kafka, traffic
 
 MINUTE = 60_000_000
 
@@ -19,11 +19,13 @@ def make(**more) -> Scenario:
     return Scenario((traffic("credit-risk"),), **more)
 
 
-async def create(bootstrap: str, prefix: str, partitions: int = 3) -> None:
+async def create(
+    bootstrap: str, prefix: str, partitions: int = 3, topics: tuple[str, ...] = ()
+) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     keep = {"retention.ms": "-1"}
-    names = [f"{prefix}{name}" for name in ("predictions", "labels")]
+    names = [f"{prefix}{name}" for name in ("predictions", "labels", *topics)]
     await admin.create_topics([NewTopic(n, partitions, 1, topic_configs=keep) for n in names])
     await admin.close()
 
@@ -66,6 +68,30 @@ def test_everything_arrives_once_with_its_key_and_time(broker, topic_prefix, com
         assert sorted((r.key, r.timestamp, r.value) for r in records) == mine
         assert counts[kind] == len(mine) > 1_000
         assert {r.partition for r in records} == {0, 1, 2}
+
+
+@pytest.mark.broker
+def test_recomputed_rows_and_words_of_trainings_have_their_topics(broker, topic_prefix):
+    scenario = Scenario(
+        (traffic("bench-2"),),
+        (parse_fault("retrain:bench-2:20s@0s"), parse_fault("skew:bench-2:f00:x2:10%@0s")),
+        rate=20.0,
+        duration=3 * MINUTE,
+        following=frozenset({"label", "features"}),
+        label_delay=5_000_000,
+    )
+    topics = {"features": "features", "lifecycle": "lifecycle", "label": "labels"}
+
+    async def run():
+        await create(broker.bootstrap, topic_prefix, topics=("features", "lifecycle"))
+        await to_kafka(scenario, broker.bootstrap, Delivery(topic_prefix))
+        return {k: await read(broker.bootstrap, f"{topic_prefix}{t}") for k, t in topics.items()}
+
+    found = asyncio.run(run())
+    sent = [each for b in scenario.blocks() for each in zip(b.types, b.values, strict=True)]
+    for kind, records in found.items():
+        assert sorted(r.value for r in records) == sorted(v for t, v in sent if t == kind)
+    assert len(found["lifecycle"]) == 8
 
 
 @pytest.mark.broker

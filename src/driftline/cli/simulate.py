@@ -7,7 +7,7 @@ import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -32,7 +32,8 @@ def command(
         list[str] | None,
         typer.Option(
             "--fault",
-            help="kind:model[:feature[:size]]@start[..end][ in feature=level]; may be repeated.",
+            help="kind:model[:feature][:size[:more]]@start[..end][ in feature=level]; may be "
+            "repeated.",
         ),
     ] = None,
     duration: Annotated[
@@ -47,7 +48,7 @@ def command(
         typer.Option(help="Time of the first event; 2026-03-02T00:00:00Z, or now for --realtime."),
     ] = None,
     following: Annotated[
-        str, typer.Option("--with", help="labels, decisions, outcomes, by comma.")
+        str, typer.Option("--with", help="labels, decisions, outcomes, training, by comma.")
     ] = "",
     label_delay: Annotated[str, typer.Option(help="Mean time until a label comes.")] = "5m",
     segment: Annotated[
@@ -80,8 +81,39 @@ def command(
 ) -> None:
     """Make seeded traffic of models with planted faults, to Kafka or to files.
 
-    The same seed gives the same events. Files have their truth beside them: what was planted,
-    where and when. Faults shift features from a moment on; --list shows the kinds.
+    The same seed gives the same events. Files have their truth beside them:
+    what was planted, where, since when and how much. --list says what each
+    kind of fault does; one of each:
+
+    Features: mean:credit-risk:age:+1sd@20m,
+    spread:credit-risk:age:x2@20m..40m, shape:credit-risk:savings@20m,
+    mix:credit-risk:country:20%@20m, new_category:credit-risk:country:5%@20m,
+    missing:credit-risk:age:20%@20m in country=DE,
+    unit:credit-risk:income:x1000@20m, correlation:credit-risk:income@20m,
+    stuck:demand-forecast:price@20m, ramp:credit-risk:age:+1sd@20m..50m.
+
+    The model: silence:credit-risk@20m..30m,
+    schema:credit-risk:age:vanish@20m.
+
+    Rows as training recomputes them (--with training):
+    skew:credit-risk:income:x1000:5%@1h, and in the place of x1000: +1sd, -2.5,
+    null=0, default=0, lost, stale, round=10, lower, upper, code,
+    swap=loan_amount.
+
+    Labels (--with labels): label_delay:credit-risk:2h:lognormal@1d,
+    label_bias:credit-risk:x8:default@1d, label_error:credit-risk:5%@1d,
+    label_loss:credit-risk:30%@1d.
+
+    People (--with decisions): people:credit-risk:10@0s,
+    override:credit-risk:24%:right@5d, ignore:credit-risk:50%@5d,
+    late:credit-risk:x4@5d, rubber_stamp:credit-risk:3s@5d,
+    tire:credit-risk:90%:overrides@5d..12d.
+
+    What a model brings (--with decisions,outcomes):
+    holdout:credit-risk:50%@0s in country=DE, uplift:credit-risk:+5pp:30%@0s.
+
+    Loops (--with labels,decisions): retrain:demand-forecast:1d:500@0s,
+    loop:demand-forecast:50%:80%@12d.
     """
     from rich.console import Console
 
@@ -137,9 +169,9 @@ def _scenario(
     from driftline.contract.quantities import parse_duration, parse_instant, parse_rate
     from driftline.errors import UsageError
     from driftline.simulate import START_US, Scenario, parse_fault, traffic
-    from driftline.simulate.scenario import Following
+    from driftline.simulate.fault_checks import OPTIONS
 
-    known = {f"{kind}s": kind for kind in get_args(Following)}
+    known = {option: kind for kind, option in OPTIONS.items()}
     asked = [name.strip() for name in following.split(",") if name.strip()]
     strange = sorted(set(asked) - set(known))
     if strange:
@@ -239,6 +271,7 @@ def _list(console: Console) -> None:
     from rich.table import Table
 
     from driftline.simulate import KINDS, MODELS
+    from driftline.simulate.fault_checks import OPTIONS
 
     for kind, model in MODELS.items():
         console.print(f"[bold]{kind}[/bold]  {model.about}")
@@ -249,12 +282,14 @@ def _list(console: Console) -> None:
             table.add_row(feature.name, feature.kind, feature.about or ", ".join(feature.levels))
         console.print(table)
     console.print(
-        r"[bold]faults[/bold]  kind:model\[:feature\[:size]]@start\[..end]\[ in feature=level]",
+        r"[bold]faults[/bold]  "
+        r"kind:model\[:feature]\[:size\[:more]]@start\[..end]\[ in feature=level]",
         highlight=False,
     )
     table = Table(box=None, pad_edge=True)
-    for heading in ("kind", "on", "size", "what happens"):
+    for heading in ("kind", "on", "what happens", "for example"):
         table.add_column(heading)
     for name, plan in KINDS.items():
-        table.add_row(name, ", ".join(plan.applies) or "the model", plan.example, plan.about)
+        on = ", ".join(plan.applies) or (OPTIONS[plan.needs] if plan.needs else "the model")
+        table.add_row(name, on, plan.about, plan.usage)
     console.print(table)

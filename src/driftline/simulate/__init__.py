@@ -10,9 +10,10 @@ from __future__ import annotations
 from driftline.simulate.block import Block
 from driftline.simulate.catalogue import MODELS, traffic
 from driftline.simulate.errors import ScenarioError
-from driftline.simulate.faults import KINDS, Fault, parse_fault
+from driftline.simulate.faults import Fault, parse_fault
 from driftline.simulate.files import to_files
 from driftline.simulate.kafka import Delivery, to_kafka
+from driftline.simulate.kinds import KINDS
 from driftline.simulate.scenario import START_US, Scenario
 from driftline.simulate.traffic import Traffic
 from driftline.simulate.truth import truth

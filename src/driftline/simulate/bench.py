@@ -76,6 +76,10 @@ class Bench(Traffic):
         """Act on the upper part."""
         return np.where(score >= self.act_when, "act", "wait").tolist()
 
+    def best(self, labels: Sequence[Any]) -> list[str]:
+        """Act where that is worth anything."""
+        return ["act" if label > 0 else "wait" for label in labels]
+
     def worth(
         self,
         actions: Sequence[str],

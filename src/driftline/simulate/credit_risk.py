@@ -43,6 +43,7 @@ class CreditRisk(Traffic):
     about: ClassVar[str] = "loan applications; score = probability of default, class default/repaid"
     version: ClassVar[str] = "3.2"
     act_when: ClassVar[float] = 0.6
+    classes: ClassVar[tuple[str, ...]] = ("repaid", "default")
 
     features = (
         Feature("age", "integer", "years, 18 to 90", moves_with=("employment_years",)),
@@ -124,6 +125,10 @@ class CreditRisk(Traffic):
     def act(self, score: npt.NDArray[np.float64]) -> list[str]:
         """Reject the risky ones."""
         return np.where(score >= self.act_when, "reject", "accept").tolist()
+
+    def best(self, labels: Sequence[Any]) -> list[str]:
+        """Reject those that will not pay."""
+        return ["reject" if label == "default" else "accept" for label in labels]
 
     def worth(
         self, actions: Sequence[str], labels: Sequence[Any], rng: np.random.Generator

@@ -32,6 +32,7 @@ class DemandForecast(Traffic):
     version: ClassVar[str] = "2026-03"
     act_when: ClassVar[float] = 60.0
     entities: ClassVar[int] = 24
+    label_decimals: ClassVar[int] = 0
 
     features = (
         Feature("temperature", "numeric", "°C, daily season, AR(.5) from row to row", decimals=1),
@@ -93,6 +94,10 @@ class DemandForecast(Traffic):
     def act(self, score: npt.NDArray[np.float64]) -> list[str]:
         """Restock where much will be sold."""
         return np.where(score >= self.act_when, "restock", "wait").tolist()
+
+    def best(self, labels: Sequence[Any]) -> list[str]:
+        """Restock where that earns more than it costs."""
+        return ["restock" if 1.5 * (label - 40) > 40 else "wait" for label in labels]
 
     def worth(
         self,

@@ -60,14 +60,20 @@ class Feature:
         return self.kind in {"numeric", "integer"}
 
     @cached_property
+    def words(self) -> list[Any]:
+        """What each code stands for; one past the levels is the one nobody knows."""
+        return [False, True] if self.kind == "boolean" else [*self.levels, NEW_LEVEL]
+
+    @cached_property
     def _table(self) -> npt.NDArray[np.object_]:
-        # Code -1, missing, picks the last entry; one past the levels is the one nobody knows.
-        levels: list[Any] = [False, True]
-        if self.kind != "boolean":
-            levels = [*self.levels, NEW_LEVEL]
-        table = np.empty(len(levels) + 1, dtype=object)
-        table[:] = tokens([*levels, None])
+        # Code -1, missing, picks the last entry.
+        table = np.empty(len(self.words) + 1, dtype=object)
+        table[:] = tokens([*self.words, None])
         return table
+
+    def sent(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a column to the digits that the producer sends."""
+        return np.round(column, self.decimals) if self.kind == "numeric" else column
 
     def to_tokens(self, column: npt.NDArray[Any]) -> Tokens:
         """Encode a column as the producer sends it, missing as null.
@@ -78,7 +84,7 @@ class Feature:
             Shape (n,), as in `Columns`.
         """
         if self.kind == "numeric":
-            return number_tokens(np.round(column, self.decimals))
+            return number_tokens(self.sent(column))
         if self.kind == "integer":
             gone = np.isnan(column)
             sent = number_tokens(np.where(gone, 0.0, column).astype(np.int64))

@@ -103,8 +103,7 @@ async def to_kafka(
     delivery = delivery or Delivery()
     counts: Counter[str] = Counter()
     connection = dict(delivery.connection or {})
-    types: list[EventType] = ["prediction", *sorted(scenario.following)]
-    topics = {kind: f"{delivery.prefix}{plural(kind)}" for kind in types}
+    topics = {kind: f"{delivery.prefix}{plural(kind)}" for kind in scenario.types}
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             partitions = await _partitions(bootstrap, connection, list(topics.values()))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftline.simulate.errors import ScenarioError
+from driftline.simulate.ridge import fit, predict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ __all__ = ["HiddenLoop", "LoopRows", "friedman"]
 Floats = npt.NDArray[np.float64]
 
 FEATURES = 10
-PENALTY = 1.0
 NOISE = 3.0
 """Standard deviation of the labels' noise: a linear model then explains 57 % of their variance."""
 
@@ -126,7 +126,7 @@ class HiddenLoop:
             seen = np.arange(start - self.window, start)
             weights, mae = _train(x[seen], recorded[seen], split)
             rows = np.arange(start, min(start + self.every, y.size))
-            prediction = _predict(weights, x[rows])
+            prediction = predict(weights, x[rows])
             used = (chance[rows] < self.usage) & (rows >= self.window + self.before)
             followed = prediction + self.noise * mae * wobble[rows]
             recorded[rows] = np.where(used, followed, y[rows])
@@ -149,14 +149,5 @@ def _train(x: Floats, y: Floats, rng: np.random.Generator) -> tuple[Floats, floa
     """Fit three quarters of the rows; return weights, and the mean absolute error on the rest."""
     order = rng.permutation(y.size)
     held, seen = np.split(order, [y.size // 4])
-    mean, level = x[seen].mean(axis=0), y[seen].mean()
-    centred = x[seen] - mean
-    slope = np.linalg.solve(
-        centred.T @ centred + PENALTY * np.eye(x.shape[1]), centred.T @ (y[seen] - level)
-    )
-    weights = np.concatenate([[level - mean @ slope], slope])
-    return weights, float(np.abs(y[held] - _predict(weights, x[held])).mean())
-
-
-def _predict(weights: Floats, x: Floats) -> Floats:
-    return np.asarray(weights[0] + x @ weights[1:])
+    weights = fit(x[seen], y[seen])
+    return weights, float(np.abs(y[held] - predict(weights, x[held])).mean())

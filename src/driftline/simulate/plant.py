@@ -10,6 +10,7 @@ import orjson
 
 from driftline.simulate.encode import ABSENT, NULL, number_tokens
 from driftline.simulate.features import NEW_LEVEL
+from driftline.simulate.place import Place
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,26 +37,12 @@ class Planter:
 
     def __init__(self, fault: Fault, model: Traffic, start: int) -> None:
         self.fault = fault
-        self.start = start + fault.start
-        self.end = None if fault.end is None else start + fault.end
+        self.place = Place(fault, model, start)
         self._feature = None if fault.feature is None else model.feature(fault.feature)
         self._moments: Moments | None = None
         if self._feature is not None and self._feature.counted:
             self._moments = model.moments[self._feature.name]
         self._stuck: Any = None
-        self._among: tuple[str, int] | None = None
-        if fault.where is not None:
-            name, level = fault.where
-            feature = model.feature(name)
-            assert feature is not None
-            self._among = name, feature.levels.index(level)
-
-    def active(self, ts: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Return which rows the fault holds for, bool of shape (n,)."""
-        rows = ts >= self.start
-        if self.end is not None and self.fault.kind != "ramp":
-            rows &= ts < self.end
-        return np.asarray(rows)
 
     def change(self, columns: Columns, ts: npt.NDArray[np.int64], rng: np.random.Generator) -> None:
         """Change the columns in place; faults of the wire leave them alone.
@@ -69,10 +56,7 @@ class Planter:
         if feature is None or self.fault.kind in {"schema", "silence"}:
             return
         column = columns[feature.name]
-        rows = self.active(ts)
-        if self._among is not None:
-            name, level = self._among
-            rows &= columns[name] == level
+        rows = self.place.rows(ts, columns)
         if self.fault.kind == "stuck":
             columns[feature.name] = self._hold(column, rows)
         elif rows.any():
@@ -117,9 +101,7 @@ class Planter:
             case "mean":
                 return values + step
             case "ramp":
-                assert self.end is not None
-                part = (ts - self.start) / (self.end - self.start)
-                return np.asarray(values + step * np.minimum(part, 1.0))
+                return np.asarray(values + step * self.place.part(ts))
             case "spread":
                 return np.asarray(mean + (values - mean) * size)
             case "unit":
@@ -152,7 +134,7 @@ class Planter:
         fault, name = self.fault, self.fault.feature
         if name is None or fault.kind != "schema":
             return
-        rows = self.active(ts).tolist()
+        rows = self.place.active(ts).tolist()
         if fault.form == "appear":
             fresh = number_tokens(np.round(rng.standard_normal(ts.size), 4))
             fields[name] = [v if on else ABSENT for v, on in zip(fresh, rows, strict=True)]

@@ -34,6 +34,7 @@ class Recommender(Traffic):
     version: ClassVar[str] = "v41"
     act_when: ClassVar[float] = 0.15
     entities: ClassVar[int] = 50_000
+    classes: ClassVar[tuple[str, ...]] = ("skip", "click")
 
     features = (
         ITEM,
@@ -98,6 +99,10 @@ class Recommender(Traffic):
     def act(self, score: npt.NDArray[np.float64]) -> list[str]:
         """Show what is likely to be clicked."""
         return np.where(score >= self.act_when, "show", "hide").tolist()
+
+    def best(self, labels: Sequence[Any]) -> list[str]:
+        """Show what will be clicked."""
+        return ["show" if label == "click" else "hide" for label in labels]
 
     def worth(
         self,

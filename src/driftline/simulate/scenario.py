@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from driftline.contract.quantities import parse_instant
 from driftline.simulate.block import Block, merge, recut
 from driftline.simulate.errors import ScenarioError
-from driftline.simulate.faults import Fault, check_faults
+from driftline.simulate.fault_checks import check_faults
+from driftline.simulate.kinds import FOLLOWING, Following
 from driftline.simulate.stream import Later, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from driftline.events.frame import EventType
+    from driftline.simulate.faults import Fault
     from driftline.simulate.traffic import Traffic
 
 __all__ = ["FOLLOWING", "START_US", "Following", "Scenario"]
-
-Following = Literal["label", "decision", "outcome"]
-FOLLOWING: tuple[Following, ...] = get_args(Following)
 
 START_US = parse_instant("2026-03-02T00:00:00Z")
 """Where event time begins unless said otherwise: a Monday, midnight."""
@@ -46,9 +46,9 @@ class Scenario:
     events
         Most events to make in all; None has no limit.
     following
-        Which events follow predictions.
+        Which events follow predictions; ``features`` are rows as training recomputes them.
     label_delay
-        Mean time from a prediction to its label, microseconds.
+        Mean time from a prediction to its label, microseconds, where no fault says otherwise.
     segment
         Categorical features whose values predictions carry as their segment too; models that have
         none of them send no segment.
@@ -94,12 +94,20 @@ class Scenario:
         wrong = [text for text, is_so in checks.items() if is_so]
         if wrong:
             raise ScenarioError("\n".join(wrong))
-        check_faults(self.faults, self.models)
+        check_faults(self.faults, self.models, self.following)
 
     @property
     def end(self) -> int | None:
         """Event time of the end, microseconds since the epoch; None has no end."""
         return None if self.duration is None else self.start + self.duration
+
+    @property
+    def types(self) -> list[EventType]:
+        """Types of event that there will be: predictions, what follows, and word of trainings."""
+        types: list[EventType] = ["prediction", *sorted(self.following)]
+        if any(fault.kind == "retrain" for fault in self.faults):
+            types.append("lifecycle")
+        return types
 
     @property
     def span(self) -> int:

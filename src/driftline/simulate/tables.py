@@ -12,12 +12,13 @@ from pyarrow import csv, parquet
 from driftline.simulate.errors import ScenarioError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
     from types import TracebackType
 
     from driftline.events.frame import EventType
     from driftline.simulate.block import Block
+    from driftline.simulate.kinds import FaultKind
     from driftline.simulate.scenario import Scenario
     from driftline.simulate.traffic import Traffic
 
@@ -30,6 +31,7 @@ FOLLOWING: dict[str, dict[str, Any]] = {
         "action": TEXT, "recommended": TEXT, "actor": TEXT, "arm": TEXT, "propensity": REAL,
     },
     "outcome": {"value": REAL, "kind": TEXT},
+    "lifecycle": {"kind": TEXT, "version": TEXT, "why": TEXT},
 }  # fmt: skip
 
 
@@ -61,7 +63,8 @@ class TableWriter:
             if form == "csv" and pa.types.is_struct(_answer(model)["prediction"]):
                 msg = f"{model.name} predicts class probabilities, which csv cannot hold"
                 raise ScenarioError(msg + "; write jsonl or parquet instead")
-            for kind, fields in _fields(model, appear, scenario.segment):
+            kinds = {fault.kind for fault in scenario.faults if fault.model == model.name}
+            for kind, fields in _fields(model, appear, scenario.segment, kinds):
                 self._schemas[model.name, kind] = pa.schema(list(fields.items()))
 
     def __enter__(self) -> Self:
@@ -118,14 +121,20 @@ def _type(value: Any) -> Any:
 
 
 def _fields(
-    model: Traffic, appear: list[str], segment: tuple[str, ...]
+    model: Traffic, appear: list[str], segment: tuple[str, ...], faults: Collection[FaultKind]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     head = {"type": TEXT, "model": TEXT, "ts": TEXT, "prediction_id": TEXT}
-    features = {f"features.{f.name}": FEATURES[f.kind] for f in model.features}
-    features |= {f"features.{name}": REAL for name in appear}
+    # A mistake may serve what has a fraction in the place of a whole number.
+    types = FEATURES | ({"integer": REAL} if "skew" in faults else {})
+    whole = {f"features.{f.name}": types[f.kind] for f in model.features}
+    features = whole | {f"features.{name}": REAL for name in appear}
     features |= {f"segment.{f.name}": TEXT for f in model.features if f.name in segment}
-    yield "prediction", head | {"version": TEXT, "entity_id": TEXT} | _answer(model) | features
+    arm = {"arm": TEXT, "propensity": REAL} if "holdout" in faults else {}
+    about = {"version": TEXT, "entity_id": TEXT}
+    yield "prediction", head | about | _answer(model) | arm | features
+    yield "features", head | {"source": TEXT} | whole
     label = model.label(np.zeros(1), np.random.default_rng(0))[0]
     yield "label", head | {"label": _type(label)}
+    reason = {"reason": TEXT} if "people" in faults else {}
     for kind, fields in FOLLOWING.items():
-        yield kind, head | fields
+        yield kind, head | fields | (reason if kind == "decision" else {})

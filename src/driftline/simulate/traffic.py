@@ -21,8 +21,6 @@ __all__ = ["DAY_US", "Moments", "Traffic", "daily", "memory", "sigmoid"]
 
 DAY_US = 86_400_000_000
 PROFILE_ROWS = 20_000
-HOLDOUT_SHARE = 0.05
-OVERRIDE_SHARE = 0.04
 
 
 class Moments(NamedTuple):
@@ -51,6 +49,10 @@ class Traffic(ABC):
     version: ClassVar[str] = "1"
     act_when: ClassVar[float] = 0.5
     entities: ClassVar[int] = 5_000
+    classes: ClassVar[tuple[str, ...]] = ()
+    """What a label may be, the positive class last; empty where it is a number."""
+    label_decimals: ClassVar[int] = 6
+    """Digits after the point that a label has, where it is a number."""
 
     features: tuple[Feature, ...]
 
@@ -87,6 +89,10 @@ class Traffic(ABC):
     @abstractmethod
     def act(self, score: npt.NDArray[np.float64]) -> list[str]:
         """Return the action that the policy takes for each score."""
+
+    @abstractmethod
+    def best(self, labels: Sequence[Any]) -> list[str]:
+        """Return the action that what really came of each row proves right."""
 
     @abstractmethod
     def worth(

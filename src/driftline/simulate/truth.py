@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from driftline.contract.quantities import format_instant
+from driftline.simulate.people import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +28,10 @@ def truth(scenario: Scenario, counts: Mapping[str, int] | None = None) -> dict[s
     -------
     dict
         ``scenario``, ``faults`` (each with ``kind``, ``model``, ``feature``, ``start``, ``end``,
-        ``size``, ``unit``, ``form``, ``shows_as``: the kinds of alert that name it rightly; and
-        ``where``, if it is not everywhere) and ``events``.
+        ``size``, ``unit``, ``form``, ``shows_as``: the kinds of alert that name it rightly; what
+        its kind may say beside (`kinds.Detail`), as ``adherence``; ``usual``, what people do where
+        nothing else is planted; and ``where``, if it is not everywhere) and ``events``. A time is
+        in seconds, as unit "s"; shares and points are parts of 1.
     """
     return {
         "scenario": {
@@ -41,14 +44,16 @@ def truth(scenario: Scenario, counts: Mapping[str, int] | None = None) -> dict[s
             "label_delay_s": scenario.label_delay / 1e6,
             **({"segment": list(scenario.segment)} if scenario.segment else {}),
         },
-        "faults": [_fault(fault, scenario.start) for fault in scenario.faults],
+        "faults": [_fault(fault, scenario) for fault in scenario.faults],
         "events": dict(sorted(counts.items())) if counts is not None else None,
     }
 
 
-def _fault(fault: Fault, start: int) -> dict[str, Any]:
-    unit = fault.resolved_unit
+def _fault(fault: Fault, scenario: Scenario) -> dict[str, Any]:
+    unit, start = fault.resolved_unit, scenario.start
     sized = unit not in {"form", "none"}
+    timed = unit == "time"
+    size = fault.resolved_size / 1e6 if timed else fault.resolved_size
     return {
         "fault": str(fault),
         "kind": fault.kind,
@@ -56,9 +61,21 @@ def _fault(fault: Fault, start: int) -> dict[str, Any]:
         "feature": fault.feature,
         "start": format_instant(start + fault.start),
         "end": None if fault.end is None else format_instant(start + fault.end),
-        "size": fault.resolved_size if sized else None,
-        "unit": unit if sized else None,
+        "size": size if sized else None,
+        "unit": ("s" if timed else unit) if sized else None,
         "form": fault.form,
+        **_detail(fault, scenario),
+        **({"usual": USUAL} if fault.kind == "people" else {}),
         **({"where": dict([fault.where])} if fault.where is not None else {}),
         "shows_as": list(fault.plan.shows_as),
     }
+
+
+def _detail(fault: Fault, scenario: Scenario) -> dict[str, Any]:
+    detail = fault.plan.detail
+    if detail is None:
+        return {}
+    if detail.unit != "class":
+        return {detail.name: fault.share if isinstance(detail.default, float) else fault.word}
+    (model,) = (model for model in scenario.models if model.name == fault.model)
+    return {detail.name: fault.word or model.classes[-1]}
