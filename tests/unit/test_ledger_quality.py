@@ -315,3 +315,10 @@ def test_corrections_and_what_makes_no_sense_are_counted() -> None:
         "score: expected a probability from 0 to 1": 1,
         "prediction: expected a class": 1,
     }
+
+
+def test_pairs_of_which_none_makes_sense_are_counted() -> None:
+    made, label = (START, (None, 0.5, None)), (START, (1, None))
+    (cell,) = Story(ACCURACY).cells([(Claim("first", START, made, label), 1)]).values()
+    assert cell.card.rows == 0
+    assert cell.counts == {"prediction: expected a class": 1}

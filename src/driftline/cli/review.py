@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from driftline.replay.review import Answer, Facts
 
 STYLES = {
@@ -101,4 +103,18 @@ def _print(model: str, found: list[Answer]) -> None:
         console.print(escape(answer.text))
         for each in answer.evidence:
             console.print(f"  · {escape(each.text)} [dim]{each.source}[/dim]")
+            if each.rows:
+                console.print(_table(each.rows))
         console.print()
+
+
+def _table(rows: tuple[tuple[str, ...], ...]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for at, name in enumerate(rows[0]):
+        table.add_column(escape(name if at else f"    {name}"), justify="right" if at else "left")
+    for first, *rest in rows[1:]:
+        table.add_row(*map(escape, (f"    {first}", *rest)))
+    return table

@@ -138,7 +138,8 @@ SEGMENTS: Final = BlockOf(
             "most",
             Integer(0, 64),
             "The largest segments of the reference, at most so many, are watched each by itself "
-            "beside the whole; 0 for none.",
+            "beside the whole; 0 for none. Quality, decisions, uplift and skew are told of as many "
+            "(20 at most), the first in order of name.",
         ),
     ),
 )

@@ -80,7 +80,8 @@ class SegmentPlan(Block, frozen=True, kw_only=True):
     """Which of the events' segments are watched each by itself, beside the whole."""
 
     most: int = 20
-    """The largest ones of the reference; 0 for none."""
+    """The largest ones of the reference; 0 for none. The ledger, which knows no reference, tells as
+    many apart (`driftline.ledger.segments.MOST_SEGMENTS` at most), the first in order of name."""
 
 
 class DetectorPlan(Block, frozen=True, kw_only=True):

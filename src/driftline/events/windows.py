@@ -110,7 +110,10 @@ class EstimatedMetric(msgspec.Struct, kw_only=True):
 class QualityWindow(msgspec.Struct, kw_only=True):
     """How good the predictions of one window are, as far as their labels have come.
 
-    Told again whenever more is known; the latest `as_of` holds.
+    Told again whenever more is known; the latest `as_of` holds. With a segment it is of that one's
+    predictions alone: their labels are taken to come as those of the whole, their scores to be
+    worth what those of the whole are, and `interval` holds for each segment by itself, not for all
+    of them together. Probabilities are rounded there: AUC, log loss and the like are near.
     """
 
     id: str
@@ -210,7 +213,11 @@ class DirectionActs(msgspec.Struct, kw_only=True):
 
 
 class DecisionsWindow(msgspec.Struct, kw_only=True):
-    """What was done about the predictions of one window; told again as decisions come."""
+    """What was done about the predictions of one window; told again as decisions come.
+
+    With a segment it is of that one's predictions; what is usual and what is raised is of the whole
+    alone, and who took how long is not known.
+    """
 
     id: str
     kind: Literal["decisions"]
@@ -247,11 +254,16 @@ class TrialArm(msgspec.Struct, kw_only=True):
 
 
 class UpliftWindow(msgspec.Struct, kw_only=True):
-    """Whether acting on a model beats what was done before, as of all outcomes so far."""
+    """Whether acting on a model beats what was done before, as of all outcomes so far.
+
+    That of the whole is wrong in at most 5 of 100 models, ever; so are those of its segments, all
+    of them together.
+    """
 
     id: str
     kind: Literal["uplift"]
     model: str
+    segment: dict[str, str]
     as_of: Instant
     answer: Literal["better", "worse", "cannot tell yet", "cannot be known from these data"]
     text: str
@@ -287,7 +299,11 @@ class SkewFeature(msgspec.Struct, kw_only=True):
 
 
 class SkewWindow(msgspec.Struct, kw_only=True):
-    """Rows as they were served against the same rows as training makes them."""
+    """Rows as they were served against the same rows as training makes them.
+
+    With a segment it is of that one's pairs: how many mismatch, and not what the mistake is. Each
+    interval holds for itself.
+    """
 
     id: str
     kind: Literal["skew"]

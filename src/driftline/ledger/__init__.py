@@ -8,4 +8,6 @@ whether these labels are the model's own echo. `acts` counts what was done about
 `decisions` whether anybody acts on them. Outcomes of decisions that were drawn by lot are summed
 into `trials`, from which `uplift` says whether acting on the model is better than what was done
 before: a `verdict`. `skew` compares rows as they were served with what training makes of them.
+All of it is summed by segment as well: `segments` says which are told apart, `coarse` what is kept
+of each.
 """

@@ -10,6 +10,7 @@ from driftline.detect.plain import plain, plain_or_none
 from driftline.ledger.acts import ACTOR, BANDS, MADE, NOBODY, REST, Acts
 from driftline.ledger.advice import LEAVE
 from driftline.ledger.pace import pace_median
+from driftline.ledger.segments import name_of
 from driftline.ledger.sequences import rates
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _actors(acts: Acts, automatic: Container[str]) -> list[dict[str, Any]]:
     told = []
     for name in most[:MOST_TOLD]:
         row = acts.actors[name]
-        if not row.any():
+        if not row[: len(ACTOR)].any():
             continue
         counts = {column: int(row[at]) for column, at in ACTOR.items()}
         told.append(
@@ -134,7 +135,7 @@ class Excess(NamedTuple):
     Attributes
     ----------
     what, name
-        An actor, a band of the score, or a direction.
+        An actor, a band of the score, a direction, or a segment.
     ones, rows
         Overrides there, and decisions that could have been ones.
     part
@@ -153,14 +154,16 @@ class Excess(NamedTuple):
 
 
 def excess(now: Acts, calm: Acts) -> list[Excess]:
-    """Return the actor, band and direction in which most overrides beyond the calm rate happened.
+    """Return where most overrides beyond the calm rate happened.
 
-    A part is told where it holds more than half of them, and is not all there is of its kind.
+    An actor, band, direction or segment is told where it holds more than half of them, and is not
+    all there is of its kind.
     """
     kinds = {
         "by": (_by_actor(now), _by_actor(calm)),
         "at score": (_by_band(now), _by_band(calm)),
         "": (_by_direction(now), _by_direction(calm)),
+        "in": (_by_segment(now), _by_segment(calm)),
     }
     found = []
     for what, (rows_now, rows_calm) in kinds.items():
@@ -235,6 +238,14 @@ def _by_direction(acts: Acts) -> _Rows:
         for (said, done, followed), row in acts.directions.items()
         if not followed
     }
+
+
+def _by_segment(acts: Acts) -> _Rows:
+    found = {
+        name_of(segment): (part.total("overridden"), part.total("followed"))
+        for segment, part in acts.segments.items()
+    }
+    return {name: (ones, ones + others) for name, (ones, others) in found.items() if ones + others}
 
 
 def _rate(counts: Iterable[tuple[int, int]]) -> float:

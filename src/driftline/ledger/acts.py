@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from driftline.events.frame import segment_of
 from driftline.ledger.advice import LEAVE
 from driftline.ledger.bounded import short, smallest
 from driftline.ledger.pace import AT_ONCE, BINS, pace_codes
+from driftline.ledger.segments import MOST_SEGMENTS, gather
 from driftline.ledger.trials import BANDS as TENTHS
 from driftline.ledger.trials import score_bands
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from driftline.events.frame import Segment
     from driftline.ledger.actrows import ActRows
     from driftline.ledger.advice import Advice
     from driftline.ledger.pairs import Integers
@@ -77,7 +80,7 @@ class Acts:
     recommended, or the baseline arm decided, it does neither.
 
     Bounded: some 2,300 directions, and 66 actors of 150 numbers each, at most; of ten people and
-    two actions 2 kB as JSON.
+    two actions 2 kB as JSON. Each segment takes a little less (`part`).
 
     Attributes
     ----------
@@ -91,11 +94,15 @@ class Acts:
     actors
         By actor, columns of `ACTOR`, then decisions by bin of latency. int64 of shape
         (len(ACTOR) + BINS,).
+    segments
+        The same by segment of the predictions, where somebody has asked for that: `MOST_SEGMENTS`
+        and one of all others, none of which has any of its own.
     """
 
     bands: Integers = field(default_factory=_no_bands)
     directions: dict[tuple[str, str, bool], Integers] = field(default_factory=dict)
     actors: dict[str, Integers] = field(default_factory=dict)
+    segments: dict[Segment, Acts] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Acts:
@@ -210,6 +217,23 @@ class Acts:
         for name, row in other.actors.items():
             _put(self.actors, name, row)
         self._fold()
+        if other.segments:
+            gather(self.segments, other.segments, MOST_SEGMENTS, Acts.empty)
+
+    def part(self) -> Acts:
+        """Return what is kept of them as one of a whole's segments: who took how long is not.
+
+        How long decisions took stands under `REST`, whoever took them.
+        """
+        found = Acts()
+        found.merge(self)
+        took = self.over(self.actors)
+        took[: len(ACTOR)] = 0
+        for name, row in found.actors.items():
+            found.actors[name] = np.where(np.arange(row.size) < len(ACTOR), row, 0)
+        if took.any():
+            _put(found.actors, REST, took)
+        return found
 
     def _fold(self) -> None:
         """Put further actions and actors together."""
@@ -229,7 +253,8 @@ class Acts:
     def __bool__(self) -> bool:
         """Return whether any count is not 0; names whose count has come to nothing do not tell."""
         tables = (self.directions.values(), self.actors.values())
-        return bool(self.bands.any()) or any(row.any() for table in tables for row in table)
+        own = bool(self.bands.any()) or any(row.any() for table in tables for row in table)
+        return own or any(self.segments.values())
 
     def total(self, name: str) -> int:
         """Return a column of `MADE` over all bands."""
@@ -251,6 +276,7 @@ class Acts:
 
     def to_values(self) -> dict[str, Any]:
         """Return JSON values, in one order: equal counts give equal bytes."""
+        parts = [[segment, part.to_values()] for segment, part in sorted(self.segments.items())]
         return {
             "is": "acts",
             "bands": [[band, *row] for band, row in enumerate(self.bands.tolist()) if any(row)],
@@ -261,6 +287,7 @@ class Acts:
                 [name, row[: len(ACTOR)].tolist(), *_sparse(row[len(ACTOR) :])]
                 for name, row in sorted(self.actors.items())
             ],
+            **({"segments": parts} if parts else {}),
         }
 
     @classmethod
@@ -276,6 +303,8 @@ class Acts:
             row[: len(ACTOR)] = columns
             row[len(ACTOR) + np.array(codes, dtype=np.int64)] = counts
             acts.actors[name] = row
+        for segment, raw in values.get("segments", ()):
+            acts.segments[segment_of(segment)] = cls.from_values(raw)
         return acts
 
 

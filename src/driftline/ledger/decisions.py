@@ -15,11 +15,13 @@ from driftline.ledger.acts import Acts
 from driftline.ledger.advice import MOST_WAITING, Advice, decision_span
 from driftline.ledger.habit import LEAST_CALM_WINDOWS
 from driftline.ledger.practice import Practice
+from driftline.ledger.segments import about, gather, most_segments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.contract import Contract
+    from driftline.events.frame import Segment
     from driftline.ledger.practice import Alarm
 
 __all__ = ["Decisions"]
@@ -58,6 +60,7 @@ class Decisions:
     def __init__(self, contract: Contract, arl: float) -> None:
         self._contract = contract
         self._advice = Advice.of(contract)
+        self._most = most_segments(contract)
         self.span = decision_span(contract)
         """Length of a window, microseconds."""
         within = self._advice.within
@@ -98,7 +101,7 @@ class Decisions:
         ----------
         cells
             By start of the predictions' window, microseconds: a window of `span`, or a part of one
-            that starts then.
+            that starts then. Their segments are told beside them.
         """
         alarms: list[Alarm] = []
         beyond = set(sorted(self._windows)[: max(0, len(self._windows) - MOST_WINDOWS)])
@@ -116,14 +119,18 @@ class Decisions:
         for at, acts in sorted(cells.items()):
             window = at // self.span * self.span
             if self._moments(window)[2] > start:
-                self._windows.setdefault(window, Acts.empty()).merge(acts)
+                held = self._windows.setdefault(window, Acts.empty())
+                held.merge(acts)
+                # Of few rows other segments may have been the first in order.
+                gather(held.segments, {}, self._most, Acts.empty)
             alarms += self._practice.come(acts, window)
         return [self._finding(alarm, end) for alarm in alarms]
 
     def tell(self, until: int, *, passed: bool) -> list[tuple[bytes, bytes]]:
         """Return messages for the `windows` topic: what is due by a time (microseconds).
 
-        Slots before it have been closed. Of each window there are three messages at most.
+        Slots before it have been closed. Of each window there are three messages at most, and
+        as many of each segment in it.
 
         Parameters
         ----------
@@ -140,7 +147,10 @@ class Decisions:
                 if moments[number] > until:
                     break
                 self._told[window] = number + 1
-                out.append((moments[number], window, self._message(window, acts, number)))
+                for segment, part in [((), acts), *acts.segments.items()]:
+                    if part or not segment:
+                        message = self._message(window, segment, part, number)
+                        out.append((moments[number], window, message))
         return [message for _, _, message in sorted(out)]
 
     def renew(self, at: int) -> list[Finding]:
@@ -158,14 +168,16 @@ class Decisions:
         self._last = max(self._last, at - 1)
         return [self._finding(alarm, at) for alarm in alarms]
 
-    def _message(self, window: int, acts: Acts, number: int) -> tuple[bytes, bytes]:
+    def _message(
+        self, window: int, segment: Segment, acts: Acts, number: int
+    ) -> tuple[bytes, bytes]:
         moments = self._moments(window)
-        about = f"{self._contract.model}|decisions|{window}"
+        name = about(f"{self._contract.model}|decisions|{window}", segment)
         within = self._advice.within
         body = {
             "kind": "decisions",
             "model": self._contract.model,
-            "segment": {},
+            "segment": dict(segment),
             "start": format_ts(window),
             "end": format_ts(moments[0]),
             "as_of": format_ts(moments[number]),
@@ -174,10 +186,11 @@ class Decisions:
             "action": self._advice.action,
             "within_s": None if within is None else plain(within / 1e6),
             **tell_acts(acts, self._practice.automatic),
-            "calm": self._practice.calm,
-            "open": self._practice.open,
+            # What is usual is learnt of all together, and only that can be raised.
+            "calm": None if segment else self._practice.calm,
+            "open": [] if segment else self._practice.open,
         }
-        return window_event(about, body, at=moments[number])
+        return window_event(name, body, at=moments[number])
 
     def _finding(self, alarm: Alarm, end: int) -> Finding:
         return Finding(

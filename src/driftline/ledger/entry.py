@@ -10,9 +10,12 @@ two workers that read the partitions in another order agree in the end, slot by 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from driftline.events.frame import Segment
 
 __all__ = [
     "DECISION",
@@ -41,6 +44,9 @@ SAID = ("prediction", "label", "decision", "outcome", "served", "trained")
 ROWS = frozenset({SERVED, TRAINED})
 """Kinds of parts that are rows of features: they make an entry of their own."""
 
+_OWN, _ROWS_OWN = 5, 3
+"""Place of the segment in the body of a prediction, and of a row of features."""
+
 Told = tuple[int, tuple[Any, ...]]
 
 
@@ -58,10 +64,10 @@ class Part(NamedTuple):
     origin
         Hash of its source, offset and index there: the same event sent twice is one part.
     body
-        Of a prediction (prediction, score, shares by class or None, arm, propensity); of a label
-        (label, weight); of a decision (action, recommended, actor, arm, propensity); of an outcome
-        (value, kind). Of a row of features (prediction id, entity,
-        ((name, value), ...)).
+        Of a prediction (prediction, score, shares by class or None, arm, propensity) and its
+        segment, where it has one; of a label (label, weight); of a decision (action, recommended,
+        actor, arm, propensity); of an outcome (value, kind). Of a row of features (prediction id,
+        entity, ((name, value), ...)) and its segment, where that is known.
     """
 
     kind: int
@@ -97,6 +103,15 @@ class Claim(NamedTuple):
     outcome: Told | None = None
     served: Told | None = None
     trained: Told | None = None
+
+    @property
+    def segment(self) -> Segment:
+        """That of the prediction, or of the row that was served; the empty one is none."""
+        if self.prediction is not None:
+            return self.prediction[1][_OWN] if len(self.prediction[1]) > _OWN else ()
+        if self.served is not None:
+            return self.served[1][_ROWS_OWN] if len(self.served[1]) > _ROWS_OWN else ()
+        return ()
 
 
 def worth(parts: list[Part], horizon: int) -> Counter[Claim]:
@@ -305,11 +320,20 @@ def unpack(value: bytes) -> list[Part]:
     """Read what `pack` wrote."""
     parts = _decode(value)
     for at, part in enumerate(parts):
-        if part.kind in _NESTED and (nested := part.body[2]) is not None:
-            body = *part.body[:2], tuple(map(tuple, nested)), *part.body[3:]
+        body = _hashable(part.kind, part.body)
+        if body is not part.body:
             parts[at] = part._replace(body=body)
     return parts
 
 
-_NESTED = frozenset({PREDICTION, *ROWS})
-"""Kinds of parts whose body has pairs in it, in the third place: they are read as lists."""
+def _hashable(kind: int, body: tuple[Any, ...]) -> tuple[Any, ...]:
+    if kind in ROWS:
+        return *body[:2], *(_pairs(each) for each in body[2:])
+    if kind != PREDICTION or (body[2] is None and len(body) <= _OWN):
+        return body
+    shares = body[2] if body[2] is None else _pairs(body[2])
+    return *body[:2], shares, *body[3:_OWN], *(_pairs(each) for each in body[_OWN:])
+
+
+def _pairs(listed: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(map(tuple, listed))

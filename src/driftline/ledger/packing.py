@@ -7,6 +7,7 @@ without any producer having to key by it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from driftline.errors import DriftlineError
 from driftline.events.numbers import Numbers
+from driftline.ledger.segments import most_segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from driftline.contract import Book, Contract
-    from driftline.events.frame import Frame
+    from driftline.events.frame import Frame, Segment
     from driftline.events.record import Source
 
     Integers = npt.NDArray[np.int64]
@@ -63,6 +65,9 @@ class Section(msgspec.Struct, array_like=True, frozen=True):
         ``trained``) ``entity_id``.
     features
         Of a row of features, its values by name.
+    segments, segment
+        The different segments of predictions (or served rows), and for each of the n rows the place
+        of its own among them; both empty where no row has one.
     """
 
     model: str
@@ -74,6 +79,8 @@ class Section(msgspec.Struct, array_like=True, frozen=True):
     index: bytes
     fields: dict[str, list[Any]]
     features: dict[str, list[Any]] = msgspec.field(default_factory=dict)
+    segments: list[tuple[tuple[str, str], ...]] = msgspec.field(default_factory=list)
+    segment: list[int] = msgspec.field(default_factory=list)
 
 
 class Packed(msgspec.Struct, array_like=True, frozen=True):
@@ -115,18 +122,21 @@ class Packer:
         wanted
             Rows to take at all, shape (n,).
         """
-        if frame.ids is None:
+        ids = frame.ids
+        if ids is None:
             return
         contract = self._book.of(frame.model)
         rows_of = frame.type in _ASKED and _ASKED[frame.type](contract)
         features = contract.skew is not None and frame.type in {"prediction", "features"}
         if not (rows_of or features):
             return
+        if frame.segments is not None and not most_segments(contract):
+            frame = replace(frame, segments=None)
         seed = crc32(frame.model.encode())
-        hashes = np.array([crc32((n or "").encode(), seed) for n in frame.ids], dtype=np.int64)
+        hashes = np.array([crc32((n or "").encode(), seed) for n in ids], dtype=np.int64)
         kept = wanted & (hashes * _MIX % _WORD < contract.ledger.share * _WORD)
         if frame.type == "features":
-            kept &= np.array([name is not None for name in frame.ids], dtype=np.bool_)
+            kept &= np.array([name is not None for name in ids], dtype=np.bool_)
         place = hashes % self._partitions
         for partition in np.unique(place[kept]).tolist():
             here = kept & (place == partition)
@@ -153,6 +163,10 @@ _ASKED: dict[str, Callable[[Contract], bool]] = {
     "outcome": lambda contract: contract.decision is not None,
 }
 """Whether a contract has a use for events of a type."""
+
+
+_SEGMENTED = frozenset({"prediction", "served"})
+"""What has a segment of its own; everything else is of that of its prediction."""
 
 
 def _section(frame: Frame, at: Integers, rows: Integers) -> Section:
@@ -202,16 +216,23 @@ def _made(
     features: dict[str, list[Any]],
 ) -> Section:
     assert frame.ids is not None
+    picked = rows.tolist()
+    told: list[Segment] = []
+    if frame.segments is not None and kind in _SEGMENTED:
+        told = [frame.segments[row] for row in picked]
+    places = {each: place for place, each in enumerate(dict.fromkeys(told))} if any(told) else {}
     return Section(
         frame.model,
         kind,
-        _plain(frame.ids, rows.tolist()),
+        _plain(frame.ids, picked),
         _bytes(frame.ts[rows]),
         _bytes(at[rows]),
         _bytes(frame.offset[rows]),
         _bytes(frame.index[rows]),
         fields,
         features,
+        list(places),
+        [places[each] for each in told] if places else [],
     )
 
 

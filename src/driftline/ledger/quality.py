@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from driftline.detect.plain import plain
 from driftline.detect.state import check
-from driftline.events.time import format_ts
-from driftline.events.window_event import window_event
-from driftline.ledger.broken import broken, first_broken
+from driftline.ledger.broken import broken, first_broken, losing
 from driftline.ledger.cell import Cell
 from driftline.ledger.delays import Delays
 from driftline.ledger.estimate import Calibrations
 from driftline.ledger.loss import Losses
 from driftline.ledger.maturity import early_bias
 from driftline.ledger.promised import Promised, refusal
+from driftline.ledger.quality_told import Telling
 from driftline.ledger.review import Reviews
 from driftline.ledger.scorecard import Scorecard
 from driftline.ledger.task import Task
-from driftline.ledger.telling import Calm, Classes, metrics_of, tell, tell_bias
+from driftline.ledger.telling import Calm, Classes, metrics_of, tell_bias
 from driftline.ledger.waiting import Waiting, follow
 
 if TYPE_CHECKING:
@@ -64,8 +63,13 @@ class Quality:
     Notes
     -----
     What a window comes to depends on the slots, never on when it was looked at. Bounded: of
-    `MOST_WINDOWS` windows at most, each holds at most some 400 kB of counts. In a snapshot a window
-    is packed anew only if it has changed since the last one.
+    `MOST_WINDOWS` windows at most, each holds at most some 400 kB of counts, and segments as much
+    again (`segments`, `coarse`). In a snapshot a window is packed anew only if it has changed since
+    the last one.
+
+    A window's segments are told beside it, each with an interval that holds for itself: of twenty
+    intervals of 95 % one may well be wrong. Only the whole has an alarm; of what it finds it names
+    the segments that carry the loss.
     """
 
     def __init__(self, contract: Contract, arl: float) -> None:
@@ -114,7 +118,7 @@ class Quality:
         for window, cell in sorted(cells.items()):
             if window <= self._over:
                 continue  # labels beyond the horizon are told apart by the join
-            self._windows.setdefault(window, Cell.empty(self._task)).merge(cell)
+            self._windows.setdefault(window, Cell.empty(self._task)).merge(cell.judged())
             self._changed.add(window)
             self._packed.pop(window, None)
             self._classes.meet(cell.card)
@@ -192,10 +196,21 @@ class Quality:
         ended = {w for w in self._windows if now >= w + self._plan.span}
         ripe = {w for w in ended if maturity.mature(now - w - self._plan.span)} | over
         self.ripe += [(w, self._windows[w]) for w in sorted(ripe - self._ripe)]
-        biased = tell_bias(early_bias(delays, "label"))
+        telling = Telling(
+            model=self._contract.model,
+            plan=self._plan,
+            classes=self._classes,
+            calm=self._learnt,
+            now=now,
+            maturity=maturity,
+            biased=tell_bias(early_bias(delays, "label")),
+            no_alarm=self._no_alarm,
+            reviewed=self._reviewed,
+        )
         out = [
-            self._message(window, now, maturity, biased, final=window in over)
+            message
             for window in sorted(self._changed | over)
+            for message in telling.messages(window, self._windows[window], final=window in over)
         ]
         for window in sorted(over):
             self._past.extend(self._measured(window))
@@ -231,7 +246,7 @@ class Quality:
             age = now - window - self._plan.span
             if age < 0 or not maturity.mature(age) or self._calm.card.rows >= CALM_ROWS:
                 break
-            self._calm.merge(self._windows[window])
+            self._calm.merge(replace(self._windows[window], segments={}))
             self._taken.add(window)
         if self._calm.card.rows > before:
             self._learnt = self._read_calm(self._calm)
@@ -247,36 +262,6 @@ class Quality:
         learnt = Calibrations.learn(self._classes.read(card))
         return Calm(learnt, realised) if learnt.by_class else None
 
-    def _message(
-        self, window: int, now: int, maturity: Maturity, biased: str | None, *, final: bool
-    ) -> tuple[bytes, bytes]:
-        cell = self._windows[window]
-        end = window + self._plan.span
-        age = now - end
-        about = f"{self._contract.model}|quality|{window}"
-        body = {
-            "kind": "quality",
-            "model": self._contract.model,
-            "segment": {},
-            "start": format_ts(window),
-            "end": format_ts(end),
-            "as_of": format_ts(now),
-            "final": final,
-            "metric": self._plan.metric,
-            "at_least": self._plan.at_least,
-            "at_most": self._plan.at_most,
-            "no_alarm": self._no_alarm,
-            "counts": dict(sorted(cell.counts.items())),
-            **tell(cell, self._plan, self._classes, self._learnt),
-            "threshold": self._reviewed,
-            "maturity": plain(float(maturity.coverage(max(age, 0)))),
-            "mature": final or bool(age >= 0 and maturity.mature(age)),
-            "never_labelled": None if maturity.never is None else plain(maturity.never),
-            "label_delay_s": _seconds(maturity.delay(0.5)),
-            "early_labels": biased,
-        }
-        return window_event(about, body, at=now)
-
     def _finding(self, alarm: Promised, state: Literal["raised", "cleared"], end: int) -> Finding:
         change = alarm.change
         since = end if change is None else change.since
@@ -290,7 +275,12 @@ class Quality:
         measured = [m for window in sorted(self._windows) for m in self._measured(window)]
         began = first_broken([*self._past, *measured], self._plan, default=max(self._windows))
         model = self._contract.model
-        return broken(model, self._plan, change, state, end, began=min(began, since), biased=biased)
+        first, span = min(began, since), self._plan.span
+        concerned = [cell for window, cell in self._windows.items() if window + span > first]
+        worst = losing(concerned, self._plan, self._classes) if state == "raised" else []
+        return broken(
+            model, self._plan, change, state, end, began=first, biased=biased, worst=worst
+        )
 
     def _measured(self, window: int) -> list[tuple[int, int, float]]:
         """Return a window's start, labelled rows and promised metric; nothing where it has none."""
@@ -369,7 +359,3 @@ def _alarm(contract: Contract, arl: float) -> Promised:
         step=contract.step,
         positive=plan.positive,
     )
-
-
-def _seconds(span: float | None) -> float | None:
-    return None if span is None else plain(span / 1e6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -19,15 +20,18 @@ from driftline.ledger.profile import ErrorProfile
 from driftline.ledger.residuals import Residuals
 from driftline.ledger.rows import read_rows
 from driftline.ledger.scorecard import Scorecard
+from driftline.ledger.segments import in_order
 from driftline.ledger.skew import Skew, SkewRows, Tolerance, Tolerances
 from driftline.ledger.task import Task
 from driftline.ledger.trialrows import read_trials
 from driftline.ledger.trials import Trials
+from driftline.stats.segments import OTHER_SEGMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from driftline.contract import Contract
+    from driftline.events.frame import Segment
     from driftline.ledger.entry import Claim
     from driftline.ledger.pairs import Floats, Integers
     from driftline.ledger.rows import Read
@@ -77,19 +81,27 @@ class Summing:
     def sum(self, groups: Mapping[Key, Sequence[tuple[Claim, int]]]) -> dict[Key, Cell]:
         """Sum claims group by group, each claim as often as it is counted.
 
-        Groups are read together and summed apart: there may be many of a few rows.
+        Groups are read together and summed apart: there may be many of a few rows. Where claims are
+        of segments each is summed once, in that of its segment, and the whole is their sum.
         """
         cells = {key: Cell.empty(self.task) for key in groups}
         owners = list(cells.values())
+        parts: list[tuple[Cell, Segment, int]] = []
         made, paired, decided, tried, compared = (_Rows() for _ in range(5))
         rows = {"predicted": made, "first": paired, "paired": paired}
         rows |= {"decided": decided, "tried": tried, "compared": compared}
         for number, claims in enumerate(groups.values()):
-            for claim, times in claims:
+            segments = [claim.segment for claim, _ in claims] if self.task.segments else []
+            places: Iterable[int] = repeat(number, len(claims))
+            if any(segments):
+                found, places = _apart(segments, self.task.segments, number, len(owners))
+                parts += [(owners[number], *each) for each in found.items()]
+                owners += [Cell.empty(self.task) for _ in found]
+            for place, (claim, times) in zip(places, claims, strict=True):
                 if claim.what in rows:
-                    rows[claim.what].add(number, claim, times)
+                    rows[claim.what].add(place, claim, times)
                 else:
-                    owners[number].count(claim.what, times)
+                    owners[place].count(claim.what, times)
         for group, times in zip(made.groups, made.times, strict=True):
             owners[group].count("predicted", times)
         if self.quality and made.claims:
@@ -108,7 +120,26 @@ class Summing:
             _add_trials(owners, self.contract, self.task, tried)
         if self.tolerances is not None and compared.claims:
             _add_skew(owners, self.tolerances, compared)
+        for whole, segment, place in parts:
+            whole.merge(owners[place])
+            whole.segments[segment] = owners[place].part()
         return cells
+
+
+def _apart(
+    segments: Sequence[Segment], most: int, whole: int, first: int
+) -> tuple[dict[Segment, int], list[int]]:
+    """Return where each segment that is told apart is summed, and where each of these claims is.
+
+    Places count from `first` on; that of claims without a segment is `whole`.
+    """
+    kept, _ = in_order(filter(None, segments), most)
+    found: dict[Segment, int] = {}
+    places = []
+    for segment in segments:
+        name = segment if segment in kept else OTHER_SEGMENT
+        places.append(found.setdefault(name, first + len(found)) if segment else whole)
+    return found, places
 
 
 @dataclass(slots=True)
@@ -333,6 +364,8 @@ def _scores(task: Task, bodies: Sequence[tuple[Any, ...]]) -> Floats:
 
 def _parts_of(groups: Integers) -> Iterator[tuple[int, Integers]]:
     """Yield each group with its places."""
+    if not groups.size:
+        return  # numpy splits nothing into one part
     order = np.argsort(groups, kind="stable")
     found, starts = np.unique(groups[order], return_index=True)
     yield from zip(found.tolist(), np.split(order, starts[1:]), strict=True)

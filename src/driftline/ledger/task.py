@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from driftline.ledger.classes import class_name
 from driftline.ledger.metrics import metric
+from driftline.ledger.segments import MOST_SEGMENTS, most_segments
 
 if TYPE_CHECKING:
     from driftline.contract import Contract
@@ -35,12 +36,15 @@ class Task:
         Whether a prediction that is a number is a probability. None: it is one if it lies strictly
         between 0 and 1, and a class otherwise. Say True where that is known, as a probability that
         was rounded to 0 or 1 is taken for a class otherwise.
+    segments
+        Segments that rows are summed apart by, beside one of all others; 0: none are.
     """
 
     regression: bool = False
     positive: str | None = None
     threshold: float = THRESHOLD
     probabilities: bool | None = None
+    segments: int = MOST_SEGMENTS
 
     @classmethod
     def of(cls, contract: Contract, *, probabilities: bool | None = None) -> Task:
@@ -56,6 +60,7 @@ class Task:
             positive=None if positive is None else class_name(positive),
             threshold=THRESHOLD if acts_from is None else acts_from,
             probabilities=probabilities,
+            segments=most_segments(contract),
         )
 
     @property

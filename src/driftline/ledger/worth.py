@@ -6,19 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
+from driftline.events.frame import segment_of
 from driftline.events.time import format_ts
 from driftline.events.window_event import window_event
+from driftline.ledger.segments import about, in_order, most_segments
 from driftline.ledger.trials import Trials
 from driftline.ledger.uplift import Uplift
+from driftline.stats.segments import OTHER_SEGMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from driftline.contract import Contract
+    from driftline.events.frame import Segment
 
 __all__ = ["Worth"]
 
 _DONE = 2**62
+_NO_PARTS: Mapping[Segment, Trials] = {}
 
 
 class Worth:
@@ -27,12 +32,23 @@ class Worth:
     Windows are those of `Contract.span`. The verdict is of all outcomes so far; where none has come
     since it was last told, it stands. ``worse`` is a finding while it is the verdict: nobody has to
     get up for it, but somebody should hear of it.
+
+    Each segment has a verdict of its own beside the whole's, of the outcomes in that segment. The
+    verdicts of all segments have one chance of a wrong claim between them, as large as the whole's
+    (`driftline.ledger.uplift.ALPHA`), and each the same part of it, however many there are: that
+    acting is better in one segment may be believed though twenty were looked at. Of more segments
+    the first in order of name are told apart, and the others together: one that stands apart no
+    more, as others have come, has no verdict from then on.
     """
 
     def __init__(self, contract: Contract) -> None:
+        self._contract = contract
         self._model = contract.model
         self._span = contract.span
         self._uplift = Uplift(contract)
+        self._most = most_segments(contract)
+        self._segments: dict[Segment, Uplift] = {}
+        self._news: set[Segment] = set()
         self._due = self._judged_at = _DONE
         self._worse = False
 
@@ -41,14 +57,33 @@ class Worth:
         """Event time at which there is something to tell, microseconds."""
         return self._due
 
-    def step(self, start: int, end: int, came: Sequence[Trials]) -> list[Finding]:
-        """Take the outcomes that were joined in a slot; return what follows from those before."""
+    def step(
+        self,
+        start: int,
+        end: int,
+        came: Sequence[Trials],
+        parts: Mapping[Segment, Trials] = _NO_PARTS,
+    ) -> list[Finding]:
+        """Take the outcomes that were joined in a slot; return what follows from those before.
+
+        Parameters
+        ----------
+        parts
+            The same by segment.
+        """
         findings = self._judge(end) if start >= self._judged_at else []
         whole = Trials.empty()
         for trials in came:
             whole.merge(trials)
         if whole:
             self._uplift.add(start, end, whole)
+        own = self._apart({segment: trials for segment, trials in parts.items() if trials})
+        for segment, trials in sorted(own.items()):
+            if segment not in self._segments:
+                self._segments[segment] = self._new()
+            self._segments[segment].add(start, end, trials)
+        self._news = (self._news | own.keys()) & self._segments.keys()
+        if whole or own:
             ends = (start // self._span + 1) * self._span
             self._due, self._judged_at = min(self._due, ends), min(self._judged_at, ends)
         return findings
@@ -79,20 +114,41 @@ class Worth:
             )
         ]
 
+    def _apart(self, came: Mapping[Segment, Trials]) -> dict[Segment, Trials]:
+        """Return outcomes by the segment that they are told of, and forget those told no more."""
+        _, others = in_order(self._segments.keys() | came.keys(), self._most)
+        own: dict[Segment, Trials] = {}
+        for segment, trials in came.items():
+            name = OTHER_SEGMENT if segment in others else segment
+            own.setdefault(name, Trials.empty()).merge(trials)
+        for segment in others:
+            self._segments.pop(segment, None)
+        return own
+
+    def _new(self) -> Uplift:
+        return Uplift(self._contract, part=1 / (self._most + 1))
+
     def tell(self, until: int, *, passed: bool) -> list[tuple[bytes, bytes]]:  # noqa: ARG002
         """Return messages for the `windows` topic: what is due by a time (microseconds)."""
         if self._due > until or self._due == _DONE:
             return []
         now, self._due = self._due, _DONE
-        told = self._uplift.verdict().to_json()
+        out = [self._message((), self._uplift, now)]
+        out += [self._message(each, self._segments[each], now) for each in sorted(self._news)]
+        self._news.clear()
+        return out
+
+    def _message(self, segment: Segment, uplift: Uplift, now: int) -> tuple[bytes, bytes]:
+        told = uplift.verdict().to_json()
         body = {
             "kind": "uplift",
+            "segment": dict(segment),
             "as_of": format_ts(now),
             "model_arm": told.pop("model"),
             **told,
             "model": self._model,
         }
-        return [window_event(f"{self._model}|uplift", body, at=now)]
+        return window_event(about(f"{self._model}|uplift", segment), body, at=now)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values."""
@@ -102,6 +158,9 @@ class Worth:
             "worse": self._worse,
             "span": self._span,
             "uplift": self._uplift.snapshot(),
+            "segments": [[name, each.snapshot()] for name, each in self._segments.items()],
+            "news": sorted(self._news),
+            "most": self._most,
         }
 
     def can_restore(self, state: dict[str, Any] | None) -> bool:
@@ -114,7 +173,17 @@ class Worth:
         )
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave."""
+        """Take up what `snapshot` gave.
+
+        Segments begin afresh where the contract tells another number of them apart: a verdict's
+        chance of a wrong claim is fixed when it begins.
+        """
         self._due, self._judged_at = state["due"], state["judged_at"]
         self._worse = state["worse"]
         self._uplift.restore(state["uplift"])
+        if state.get("most") != self._most:
+            return  # also a state of before there were segments
+        for name, held in state["segments"]:
+            uplift = self._segments[segment_of(name)] = self._new()
+            uplift.restore(held)
+        self._news = {segment_of(each) for each in state["news"]}

@@ -13,16 +13,20 @@ from driftline.ledger.exposure import Exposure
 from driftline.ledger.loops.watch import Loops
 from driftline.ledger.loops.window import LoopWindow
 from driftline.ledger.quality import Quality
+from driftline.ledger.segments import Sums, gather, most_segments
 from driftline.ledger.skew import Plan, Skew, SkewWatch, Tolerance, Tolerances
 from driftline.ledger.task import Task
+from driftline.ledger.trials import Trials
 from driftline.ledger.worth import Worth
 from driftline.pipeline.joined import decode_joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from driftline.contract import Contract
     from driftline.detect import Finding
+    from driftline.events.frame import Segment
+    from driftline.ledger.acts import Acts
     from driftline.ledger.cell import Cell
     from driftline.pipeline.joined import Joined
     from driftline.pipeline.output import Output
@@ -103,17 +107,30 @@ class FollowUp:
         if self._quality is not None:
             findings += map(self._doubted, self._quality.step(start, end, cells))
         if self._decisions is not None:
-            acts = {window: cell.acts for window, cell in cells.items() if cell.acts}
-            findings += self._decisions.step(start, end, acts)
-        if self._worth is not None and cells:
-            trials = [cell.trials for _, cell in sorted(cells.items())]
-            findings += self._worth.step(start, end, trials)
-        if self._skew is not None and cells:
+            acts = {window: _acts(cell) for window, cell in cells.items()}
+            findings += self._decisions.step(start, end, {w: a for w, a in acts.items() if a})
+        inside = [cell for _, cell in sorted(cells.items())]
+        if self._worth is not None and inside:
+            trials = self._by_segment(inside, lambda part: part.trials, Trials.empty)
+            whole = [cell.trials for cell in inside]
+            findings += self._worth.step(start, end, whole, trials)
+        if self._skew is not None and inside:
             pairs = Skew.empty()
-            for _, cell in sorted(cells.items()):
+            for cell in inside:
                 pairs.merge(cell.skew)
-            findings += self._skew.step(start, end, pairs)
+            by_segment = self._by_segment(inside, lambda part: part.skew, Skew.empty)
+            findings += self._skew.step(start, end, pairs, by_segment)
         return findings
+
+    def _by_segment(
+        self, cells: Sequence[Cell], of: Callable[[Cell], Sums], nothing: Callable[[], Sums]
+    ) -> dict[Segment, Sums]:
+        """Return sums over the windows of a slot, by segment."""
+        out: dict[Segment, Sums] = {}
+        for cell in cells:
+            parts = {segment: of(part) for segment, part in cell.segments.items()}
+            gather(out, parts, most_segments(self._contract), nothing)
+        return out
 
     def _doubted(self, finding: Finding) -> Finding:
         """Say of quality that is good again where it may be the model's own echo."""
@@ -199,6 +216,11 @@ class FollowUp:
                 each.restore(held)
 
 
+def _acts(cell: Cell) -> Acts:
+    parts = {segment: part.acts for segment, part in cell.segments.items() if part.acts}
+    return replace(cell.acts, segments=parts) if parts else cell.acts
+
+
 def _skew_plan(contract: Contract) -> Plan:
     skew = contract.skew
     assert skew is not None
@@ -209,4 +231,5 @@ def _skew_plan(contract: Contract) -> Plan:
         span=contract.span,
         tolerances=Tolerances(Tolerance(skew.tolerance)),
         features=frozenset(contract.features or {}),
+        segments=most_segments(contract),
     )

@@ -49,7 +49,7 @@ def write_report(out: Path, summary: Summary, references: Mapping[str, Reference
     order = sorted(histories, key=lambda name: (-len(found[name]), -histories[name].rows, name))
     models = [_model(windows, histories[name], found[name]) for name in order[:MAX_MODELS]]
     assets = resources.files("driftline.replay") / "assets"
-    quality = read_quality(windows)[:MAX_MODELS]
+    quality = read_quality(windows, MAX_MODELS)
     text = page(summary, models, len(order) - len(models), assets, quality)
     (out / "report.html").write_text(text, encoding="utf-8")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from driftline.contract import HOUR
 from driftline.errors import UsageError
+from driftline.ledger.segments import MOST_SEGMENTS
 from driftline.ledger.skew.tolerance import Tolerances
 
 __all__ = ["Plan"]
@@ -30,6 +31,8 @@ class Plan:
     features
         What the contract or the reference says the model is served. Any other feature is compared
         from the first value on that serving gave; these also when serving never gave one.
+    segments
+        Segments that pairs are told of apart, beside one of all others.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class Plan:
     span: int = HOUR
     tolerances: Tolerances = field(default_factory=Tolerances)
     features: frozenset[str] = frozenset()
+    segments: int = MOST_SEGMENTS
 
     def __post_init__(self) -> None:
         if not 1e-6 <= self.rate <= 0.25:

@@ -12,6 +12,7 @@ from driftline.detect.protocol import Finding
 from driftline.detect.wording import percent
 from driftline.events.time import format_ts
 from driftline.events.window_event import window_event
+from driftline.ledger.segments import about
 from driftline.ledger.sequences import rates
 from driftline.ledger.skew.levels import said
 
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from driftline.detect.protocol import Severity
+    from driftline.events.frame import Segment
     from driftline.ledger.skew.plan import Plan
     from driftline.ledger.skew.rates import Change
-    from driftline.ledger.skew.sums import Tally
+    from driftline.ledger.skew.window import SkewWindow
 
-__all__ = ["MOST_EXAMPLES", "Example", "Told", "cleared", "raised", "window_message"]
+__all__ = ["MOST_EXAMPLES", "Example", "Told", "cleared", "raised", "window_messages"]
 
 MOST_EXAMPLES = 3
 
@@ -126,15 +128,14 @@ def _about(plan: Plan, feature: str, told: Told, severity: Severity, end: int) -
     }
 
 
-def window_message(
+def window_messages(
     plan: Plan,
     start: int,
-    rows: int,
-    tallies: Mapping[str, Tally],
+    window: SkewWindow,
     open_now: Mapping[str, Told],
     unheard: Mapping[str, str],
-) -> tuple[bytes, bytes]:
-    """Return what is told of the pairs that arrived in one window: key and JSON.
+) -> list[tuple[bytes, bytes]]:
+    """Return what is told of the pairs that arrived in one window, and of its segments' pairs.
 
     Parameters
     ----------
@@ -142,8 +143,26 @@ def window_message(
         Features that a finding stands on.
     unheard
         Features that are not compared, and why.
+
+    Returns
+    -------
+    Key and JSON of each. A segment's features have no mistake: what is wrong is found out of all
+    pairs together.
     """
-    about = f"{plan.model}|skew|{start}"
+    whole = _window_message(plan, start, (), window, open_now, unheard)
+    parts = sorted(window.segments.items())
+    return [whole, *(_window_message(plan, start, *part, {}, unheard) for part in parts)]
+
+
+def _window_message(
+    plan: Plan,
+    start: int,
+    segment: Segment,
+    window: SkewWindow,
+    open_now: Mapping[str, Told],
+    unheard: Mapping[str, str],
+) -> tuple[bytes, bytes]:
+    tallies = window.tallies
     names = sorted(tallies)
     compared = np.array([tallies[name].compared for name in names], dtype=np.float64)
     wrong = np.array([tallies[name].mismatched for name in names], dtype=np.float64)
@@ -165,13 +184,13 @@ def window_message(
     body = {
         "kind": "skew",
         "model": plan.model,
-        "segment": {},
+        "segment": dict(segment),
         "start": format_ts(start),
         "end": format_ts(start + plan.span),
         "final": True,
         "allowed": plan.rate,
-        "pairs": rows,
+        "pairs": window.rows,
         "features": features,
         "not_compared": dict(sorted(unheard.items())),
     }
-    return window_event(about, body)
+    return window_event(about(f"{plan.model}|skew|{start}", segment), body)

@@ -8,22 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from driftline.detect.state import check, pack, unpack
+from driftline.ledger.segments import gather
 from driftline.ledger.skew.memory import Memory
 from driftline.ledger.skew.naming import name_of
 from driftline.ledger.skew.rates import Change, RateBets
 from driftline.ledger.skew.recent import Recent
-from driftline.ledger.skew.sums import MOST_FEATURES, Tally
+from driftline.ledger.skew.sums import MOST_FEATURES
 from driftline.ledger.skew.telling import (
     MOST_EXAMPLES,
     Example,
     Told,
     cleared,
     raised,
-    window_message,
+    window_messages,
 )
+from driftline.ledger.skew.window import SkewWindow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from driftline.detect.protocol import Finding, Severity
+    from driftline.events.frame import Segment
     from driftline.ledger.pairs import Integers
     from driftline.ledger.skew.plan import Plan
     from driftline.ledger.skew.sums import Skew
@@ -37,6 +42,7 @@ LEAST_QUIET_PAIRS = 100
 SLIGHT = 0.01
 """Numbers that differ by less than this part of the width of their middle half wake nobody."""
 _DONE = 2**62
+_NO_PARTS: Mapping[Segment, Skew] = {}
 
 
 @dataclass(slots=True)
@@ -105,24 +111,31 @@ class SkewWatch:
         # Whether serving, and training, ever had a value.
         self._heard = np.zeros((0, 2), dtype=np.bool_)
         self._open: dict[str, _Open] = {}
-        self._windows: dict[int, tuple[int, dict[str, Tally]]] = {}
+        self._windows: dict[int, SkewWindow] = {}
 
     @property
     def due(self) -> int:
         """Event time at which there is something to tell, microseconds."""
         return min(self._windows, default=_DONE - self._plan.span) + self._plan.span
 
-    def step(self, start: int, end: int, cell: Skew) -> list[Finding]:
+    def step(
+        self, start: int, end: int, cell: Skew, parts: Mapping[Segment, Skew] = _NO_PARTS
+    ) -> list[Finding]:
         """Take what was joined in a slot; return what was raised or cleared by it.
 
         Costs 0.5 to 1 ms for a cell without mismatches, and 4 ms for each feature that is raised.
+
+        Parameters
+        ----------
+        parts
+            The same by segment. It is told window by window, and nobody is woken by it alone.
         """
-        if not cell:
+        if not (cell or any(parts.values())):
             return []
         self._meet(cell)
         self._memory.take(cell.history.only(frozenset(self._places)), list(self._places))
         self._recent.take(cell, start, self._memory, self._places)
-        self._count(start, cell)
+        self._count(start, cell, parts)
         pairs, mismatched = self._settled(cell)
         self._bets.step(pairs, mismatched, start)
         out: list[Finding] = []
@@ -145,13 +158,12 @@ class SkewWatch:
         self._heard = np.concatenate([self._heard, more.astype(np.bool_)])
         self._bets.grow(len(self._places))
 
-    def _count(self, start: int, cell: Skew) -> None:
+    def _count(self, start: int, cell: Skew, parts: Mapping[Segment, Skew]) -> None:
         window = start // self._plan.span * self._plan.span
-        rows, tallies = self._windows.setdefault(window, (0, {}))
-        for name, tally in cell.tallies.items():
-            if name in self._places:
-                tallies[name] = tallies.get(name, Tally()).plus(tally)
-        self._windows[window] = rows + cell.rows, tallies
+        came = SkewWindow.of(cell, self._places, parts)
+        held = self._windows.setdefault(window, SkewWindow())
+        held.merge(came)
+        gather(held.segments, {}, self._plan.segments, SkewWindow)
 
     def _settled(self, cell: Skew) -> tuple[Integers, Integers]:
         """Return the pairs to bet on of each feature, and those among them that mismatch."""
@@ -256,15 +268,15 @@ class SkewWatch:
         """Return messages for the `windows` topic: of windows over by a time (microseconds).
 
         Slots before it have been closed. A window is of the time in which pairs arrived, and is
-        told once.
+        told once, its segments beside it.
         """
         out: list[tuple[bytes, bytes]] = []
         for window in sorted(w for w in self._windows if w + self._plan.span <= until):
-            rows, tallies = self._windows.pop(window)
+            counted = self._windows.pop(window)
             open_now = {name: held.told for name, held in self._open.items()}
             why = {name: self._unheard(name) for name in self._places}
             unheard = {name: said for name, said in why.items() if said is not None}
-            out.append(window_message(self._plan, window, rows, tallies, open_now, unheard))
+            out += window_messages(self._plan, window, counted, open_now, unheard)
         return out
 
     @property
@@ -288,8 +300,7 @@ class SkewWatch:
             "heard": pack(self._heard),
             "open": [[name, asdict(held)] for name, held in sorted(self._open.items())],
             "windows": [
-                [window, rows, sorted((name, *tally) for name, tally in tallies.items())]
-                for window, (rows, tallies) in sorted(self._windows.items())
+                [window, *counted.to_values()] for window, counted in sorted(self._windows.items())
             ],
         }
 
@@ -309,8 +320,7 @@ class SkewWatch:
         self._heard = unpack(state["heard"], np.zeros((size, 2), dtype=np.bool_))
         self._open = {name: _opened(saved) for name, saved in state["open"]}
         self._windows = {
-            window: (rows, {name: Tally(*tally) for name, *tally in tallies})
-            for window, rows, tallies in state["windows"]
+            window: SkewWindow.from_values(counted) for window, *counted in state["windows"]
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import read_ts
+from driftline.replay.review.by_segment import decisions_by_segment, uplift_by_segment
 from driftline.replay.review.evidence import Evidence, day, how_long, share
 
 if TYPE_CHECKING:
@@ -97,12 +98,14 @@ def _practice(facts: Facts) -> list[Evidence]:
     parts = [f"{share(rates[name])} {text}" for name, text in words if rates.get(name)]
     if parts:
         told.append(Evidence(f"On {day(last['start'])}: {'; '.join(parts)}.", "decisions"))
-    return told
+    return told + decisions_by_segment(facts, RECENT)
 
 
 def _outcomes(facts: Facts) -> list[Evidence]:
     uplift = facts.last("uplift")
-    return [] if uplift is None else [Evidence(f"{uplift['text']}", "outcomes")]
+    if uplift is None:
+        return []
+    return [Evidence(f"{uplift['text']}", "outcomes"), *uplift_by_segment(facts)]
 
 
 def _threshold(facts: Facts) -> list[Evidence]:

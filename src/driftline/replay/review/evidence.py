@@ -12,10 +12,17 @@ _UNITS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"
 
 @dataclass(frozen=True)
 class Evidence:
-    """A sentence, and which of driftline's sources says so."""
+    """A sentence, and which of driftline's sources says so.
+
+    Attributes
+    ----------
+    rows
+        A small table that goes with it: its head, then its rows.
+    """
 
     text: str
     source: str
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 def day(instant: str) -> str:

@@ -10,12 +10,14 @@ import orjson
 
 from driftline.errors import DriftlineError
 from driftline.events.time import read_ts
+from driftline.replay.parts import beside, segment_of
 from driftline.replay.summary import drills_of, incidents_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from driftline.contract import Contract
+    from driftline.events.frame import Segment
     from driftline.replay.summary import Drilled, Found
 
 __all__ = ["Facts", "read_facts"]
@@ -24,6 +26,8 @@ MOST_WINDOWS = 400
 """Windows of each kind that are looked at, the latest."""
 MOST_EVENTS = 10_000
 """Feedback events that are looked at, the latest."""
+MOST_PART_WINDOWS = 100
+"""Windows of each kind and segment that are looked at, the latest."""
 KINDS = ("quality", "decisions", "uplift", "skew", "lifecycle")
 
 
@@ -36,7 +40,10 @@ class Facts:
     as_of
         Event time of the latest thing that was said of it, microseconds; None where nothing was.
     windows
-        Messages of the topic `windows` by kind (see `KINDS`), each window as last told, ascending.
+        Messages of the topic `windows` by kind (see `KINDS`), each window as last told, ascending:
+        those of the model as a whole.
+    parts
+        Those of its segments by kind and segment, likewise.
     feedback
         Feedback events, ascending.
     incidents, drills
@@ -51,6 +58,7 @@ class Facts:
     contract: Contract
     as_of: int | None = None
     windows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    parts: dict[str, dict[Segment, list[dict[str, Any]]]] = field(default_factory=dict)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[Found] = field(default_factory=list)
     drills: list[Drilled] = field(default_factory=list)
@@ -61,6 +69,11 @@ class Facts:
         """Return the latest window of a kind."""
         held = self.windows.get(kind)
         return held[-1] if held else None
+
+    def beside(self, kind: str, whole: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the segments that were told with a window of a kind, in order of name."""
+        told = (window for part in self.parts.get(kind, {}).values() for window in part)
+        return beside(whole, told)
 
     def told(self, what: str) -> dict[str, Any] | None:
         """Return the last lifecycle event of a kind."""
@@ -114,7 +127,7 @@ def read_facts(folder: Path, contract: Contract) -> Facts:
 
 def _windows(path: Path, facts: Facts) -> None:
     """Read the windows of a model; what was told later stands later."""
-    held: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in KINDS}
+    held: dict[tuple[str, Segment], dict[str, dict[str, Any]]] = {(k, ()): {} for k in KINDS}
     plain: dict[tuple[int, int], int] = {}
     length = math.inf
     about = orjson.dumps({"model": facts.contract.model})[1:-1]
@@ -128,11 +141,12 @@ def _windows(path: Path, facts: Facts) -> None:
             kind = window.get("kind")
             ends = read_ts(window.get("as_of") or window["end"])
             facts.as_of = max(ends, facts.as_of or ends)
-            if kind in held:
-                mine = held[kind]
-                # Of what is told as a whole, the latest is all there is.
+            if kind in KINDS:
+                segment = segment_of(window)
+                mine = held.setdefault((kind, segment), {})
+                # Of what is told once for all time, the latest is all there is.
                 mine[window.get("start", "")] = window
-                if len(mine) > MOST_WINDOWS:
+                if len(mine) > (MOST_PART_WINDOWS if segment else MOST_WINDOWS):
                     del mine[min(mine)]
             elif kind is None and not window["segment"] and window["length_s"] == window["hop_s"]:
                 if window["length_s"] < length:
@@ -145,5 +159,10 @@ def _windows(path: Path, facts: Facts) -> None:
                 plain[span] = window["events"].get("prediction", 0)
                 if len(plain) > MOST_WINDOWS:
                     del plain[min(plain)]
-    facts.windows = {kind: [w for _, w in sorted(mine.items())] for kind, mine in held.items()}
+    for (kind, segment), mine in sorted(held.items()):
+        told = [w for _, w in sorted(mine.items())]
+        if segment:
+            facts.parts.setdefault(kind, {})[segment] = told
+        else:
+            facts.windows[kind] = told
     facts.predictions = [(*span, count) for span, count in sorted(plain.items())]

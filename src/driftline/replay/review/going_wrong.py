@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from driftline.replay.review.by_segment import quality_by_segment
 from driftline.replay.review.evidence import Evidence, day, how_long
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def going_wrong(facts: Facts) -> tuple[Verdict, str, list[Evidence]]:
     fallback, broken = facts.contract.fallback, facts.open("quality")
     evidence = [
         *_quality(facts),
+        *quality_by_segment(facts),
         *_skew(facts),
         *_loops(facts),
         *_costs(facts),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftline.replay.review.answers import Answer
+    from driftline.replay.review.evidence import Evidence
     from driftline.replay.review.facts import Facts
 
 __all__ = ["page"]
@@ -49,10 +50,26 @@ def page(facts: Facts, answers: Sequence[Answer]) -> str:
     )
 
 
+def _table(evidence: Evidence) -> str:
+    if not evidence.rows:
+        return ""
+    head, *rows = evidence.rows
+    return (
+        f"<div class=scroll><table><thead>{_cells(head, 'th')}</thead>"
+        f"<tbody>{''.join(_cells(row, 'td') for row in rows)}</tbody></table></div>"
+    )
+
+
+def _cells(row: Sequence[str], tag: str) -> str:
+    first, *rest = (escape(each) for each in row)
+    others = "".join(f"<{tag} class=num>{each}</{tag}>" for each in rest)
+    return f"<tr><{tag}>{first}</{tag}>{others}</tr>"
+
+
 def _card(number: int, answer: Answer) -> str:
     mark, sign = MARKS[answer.verdict]
     rows = "".join(
-        f"<li>{escape(each.text)} <small>{escape(each.source)}</small></li>"
+        f"<li>{escape(each.text)} <small>{escape(each.source)}</small>{_table(each)}</li>"
         for each in answer.evidence
     )
     return (
