@@ -10,19 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from driftline.bus.alerts import Alerts, AsyncAlerts, open_incidents
+    from driftline.publish import AsyncPublisher, Publisher
 
-__all__ = ["Alerts", "AsyncAlerts", "__version__", "open_incidents"]
+__all__ = [
+    "Alerts",
+    "AsyncAlerts",
+    "AsyncPublisher",
+    "Publisher",
+    "__version__",
+    "open_incidents",
+]
 
 __version__ = "0.1.0"
-
-_ALERTS = frozenset({"Alerts", "AsyncAlerts", "open_incidents"})
 
 
 def __getattr__(name: str) -> Any:
     """Import what programs use when they first ask for it: a client of Kafka is a lot to load."""
-    if name in _ALERTS:
+    if name in {"Alerts", "AsyncAlerts", "open_incidents"}:
         from driftline.bus import alerts
 
         return getattr(alerts, name)
+    if name in {"AsyncPublisher", "Publisher"}:
+        from driftline import publish
+
+        return getattr(publish, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import random
 import resource
 import sys
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["AdwinOfEach", "Meter", "Task", "peak_rss_mb", "rss_mb"]
+__all__ = ["AdwinOfEach", "Meter", "Task", "feature_rows", "peak_rss_mb", "rss_mb"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,12 @@ class AdwinOfEach:
             detector.update(value)
             if detector.drift_detected:
                 self.found += 1
+
+
+def feature_rows(count: int = 1_000) -> list[dict[str, float]]:
+    """Draw rows of 20 features, for programs that send: about 552 bytes an event."""
+    draw = random.Random(1).gauss
+    return [{f"f{i:02d}": round(draw(0, 1), 11) for i in range(20)} for _ in range(count)]
 
 
 def peak_rss_mb() -> float:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from driftline.bench.ledger import LedgerCost
     from driftline.bench.memory import Memory
+    from driftline.bench.publishing import Publishing
     from driftline.bench.results import Spread, Throughput
     from driftline.bench.scaling import Scaling
 
-__all__ = ["print_ledger", "print_memory", "print_scaling", "print_throughput"]
+__all__ = ["print_ledger", "print_memory", "print_publishing", "print_scaling", "print_throughput"]
 
 
 def print_throughput(found: Throughput, console: Console) -> None:
@@ -116,6 +119,35 @@ def print_ledger(found: LedgerCost, console: Console) -> None:
     }.items():
         table.add_row(what, figure)
     console.print(table)
+    console.print(found.machine, highlight=False, markup=False)
+
+
+def print_publishing(found: Publishing, titles: Mapping[str, str], console: Console) -> None:
+    """Print what each client sends, and what a call costs while nobody answers."""
+    rounds = max((len(done) for done in found.rounds.values()), default=0)
+    table = Table(
+        title=f"{found.events:,} predictions of 20 features from one process on one core; "
+        f"median of {rounds} rounds (least to most)"
+    )
+    table.add_column("client")
+    for head in ("predictions/s", "predictions/CPU s"):
+        table.add_column(head, justify="right")
+    for key in found.rounds:
+        table.add_row(titles[key], _rate(found.per_s(key)), _rate(found.per_cpu_s(key)))
+    console.print(table)
+    for key, reason in found.skipped.items():
+        console.print(f"left out: {titles[key]}: {reason}", highlight=False, markup=False)
+    if (out := found.outage) is not None:
+        console.print(
+            f"broker stopped, {out.calls:,} calls at {out.rate:,.0f}/s: a call takes "
+            f"{out.p50_us:.1f} µs (p50), {out.p99_us:.1f} (p99), {out.p999_us:.1f} (p99.9), "
+            f"{out.most_us:,.0f} at most; {out.raised:,} raised; {out.spooled:,} on disk\n"
+            f"broker back, drained in {out.drained_s:.1f} s: {out.accepted:,} accepted, "
+            f"{out.sent:,} sent, {out.dropped:,} dropped, {out.pending:,} pending; "
+            f"{out.arrived.events:,} on the topic, {out.arrived.repeats:,} of them twice, "
+            f"{out.arrived.dead:,} dead letters",
+            highlight=False,
+        )
     console.print(found.machine, highlight=False, markup=False)
 
 

@@ -12,6 +12,7 @@ import msgspec
 from driftline.bus.errors import ConfigError
 from driftline.contract.errors import Fault
 from driftline.contract.types import SECOND, Block
+from driftline.events.inputs import TOPICS
 from driftline.events.mapping import InputSpec
 
 if TYPE_CHECKING:
@@ -26,14 +27,7 @@ __all__ = [
     "default_inputs",
 ]
 
-INPUTS: dict[str, EventType] = {
-    "predictions": "prediction",
-    "features": "features",
-    "labels": "label",
-    "decisions": "decision",
-    "outcomes": "outcome",
-    "lifecycle": "lifecycle",
-}
+INPUTS: dict[str, EventType] = {topic: kind for kind, topic in TOPICS.items()}
 """The six input topics (without prefix) and the type of their events."""
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]

@@ -146,6 +146,30 @@ def detectors(
         plot.write_text(draw(found), encoding="utf-8")
 
 
+@app.command()
+def publish(
+    json: AsJson = None,
+    events: Annotated[int, typer.Option(min=1_000, help="Predictions to send.")] = 500_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Runs of each client.")] = 3,
+    calls: Annotated[
+        int, typer.Option(min=0, help="Calls while the broker is away; 0 leaves that out.")
+    ] = 100_000,
+    rate: Annotated[float, typer.Option(min=1, help="Of these calls, a second.")] = 5_000,
+) -> None:
+    """Publish from one process, beside plain aiokafka and confluent-kafka; then stop the broker.
+
+    All send the same predictions of 20 features, acknowledged by the broker, with zstd, on one
+    core, in turns. confluent-kafka lives in an environment of its own, made on the first run. Then
+    a broker is stopped under the publisher: what a call takes, and what arrives when it is back.
+    """
+    from driftline.bench.publishing import TITLES, run
+    from driftline.bench.table import print_publishing
+
+    found = run(events, rounds, calls, rate, _notify())
+    print_publishing(found, TITLES, _console())
+    _write(json, found.as_json())
+
+
 def _by_comma(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 

@@ -8,7 +8,7 @@ from driftline.events.schema import components
 
 __all__ = ["asyncapi"]
 
-_ENVELOPE = "One event, or a JSON array of events, at most 1 MiB each; UTF-8."
+_ENVELOPE = "One event, or a JSON array of events, at most 1 MiB each; UTF-8; any key, or none."
 _TOPICS: dict[str, tuple[str, str, str]] = {
     # channel: (action of driftline, shapes by space, what it is)
     "predictions": ("receive", "prediction", f"What models predicted. {_ENVELOPE}"),

@@ -6,13 +6,17 @@ of these under other names and places, and features of any name.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+if TYPE_CHECKING:
+    from driftline.events.frame import EventType
+
 __all__ = [
     "INPUTS",
+    "TOPICS",
     "DecisionEvent",
     "FeaturesEvent",
     "Input",
@@ -159,3 +163,12 @@ INPUTS: dict[str, type[Input]] = {
     "lifecycle": LifecycleEvent,
 }
 """The type of each event, by `driftline.events.EventType`."""
+TOPICS: dict[EventType, str] = {
+    "prediction": "predictions",
+    "features": "features",
+    "label": "labels",
+    "decision": "decisions",
+    "outcome": "outcomes",
+    "lifecycle": "lifecycle",
+}
+"""The topic of each event, without prefix, where nobody says otherwise."""
