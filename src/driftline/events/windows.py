@@ -112,8 +112,9 @@ class QualityWindow(msgspec.Struct, kw_only=True):
 
     Told again whenever more is known; the latest `as_of` holds. With a segment it is of that one's
     predictions alone: their labels are taken to come as those of the whole, their scores to be
-    worth what those of the whole are, and `interval` holds for each segment by itself, not for all
-    of them together. Probabilities are rounded there: AUC, log loss and the like are near.
+    worth what those of the whole are (of the promised metric alone that is estimated), and
+    `interval` holds for each segment by itself, not for all of them together. Probabilities are
+    rounded there: AUC, log loss and the like are near.
     """
 
     id: str

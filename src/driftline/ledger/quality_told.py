@@ -71,13 +71,13 @@ class Telling:
         parts = [(segment, part) for segment, part in sorted(cell.segments.items()) if part]
         out = []
         for segment, each in [((), cell), *parts]:
-            own = self._of(each) if not segment else self._of_segment(each)
+            own = self._of_segment(each) if segment else self._of_whole(each)
             body = {"kind": "quality", "model": self.model, "segment": dict(segment)}
             name = about(f"{self.model}|quality|{window}", segment)
             out.append(window_event(name, body | window_of | own | labels, at=self.now))
         return out
 
-    def _of(self, cell: Cell) -> dict[str, Any]:
+    def _of_whole(self, cell: Cell) -> dict[str, Any]:
         return {
             "no_alarm": self.no_alarm,
             "counts": dict(sorted(cell.counts.items())),
@@ -86,6 +86,13 @@ class Telling:
         }
 
     def _of_segment(self, cell: Cell) -> dict[str, Any]:
-        # How good predictions were in calm windows, and what thresholds brought, is known of the
-        # whole alone.
-        return self._of(cell) | {"no_alarm": NO_ALARM, "concept": None, "threshold": None}
+        # There may be hundreds of them, and of each estimate all scores have to be looked at. How
+        # good predictions were in calm windows, and what thresholds brought, is of the whole alone.
+        told = tell(cell, self.plan, self.classes, self.calm, [self.plan.metric])
+        return {
+            "no_alarm": NO_ALARM,
+            "counts": dict(sorted(cell.counts.items())),
+            **told,
+            "concept": None,
+            "threshold": None,
+        }

@@ -81,13 +81,21 @@ def metrics_of(plan: Quality) -> list[str]:
     return [name for name, each in METRICS.items() if each.task == task]
 
 
-def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict[str, Any]:
+def tell(
+    cell: Cell,
+    plan: Quality,
+    classes: Classes,
+    calm: Calm | None,
+    expected: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Return a window's metrics as JSON values.
 
     Parameters
     ----------
     classes
         Of all windows: this one may hold some of them only.
+    expected
+        Metrics to estimate, among them the promised one; None: all.
 
     Returns
     -------
@@ -110,13 +118,13 @@ def tell(cell: Cell, plan: Quality, classes: Classes, calm: Calm | None) -> dict
         told["interval"] = _interval(card)
     if calm is None or cell.exposure.rows <= 0:
         return told
-    expected = calm.expect.estimate(cell.exposure, names)  # type: ignore[arg-type]
+    estimates = calm.expect.estimate(cell.exposure, expected or names)  # type: ignore[arg-type]
     told["estimated"] = {
         name: {"value": plain(found.value), "sd": plain(found.se)}
-        for name, found in expected.items()
+        for name, found in estimates.items()
         if found is not None
     }
-    promised, value = expected[plan.metric], realised.get(plan.metric)
+    promised, value = estimates[plan.metric], realised.get(plan.metric)
     before = calm.realised.get(plan.metric)
     if (
         promised is not None
