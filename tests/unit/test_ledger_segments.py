@@ -335,6 +335,11 @@ def test_more_segments_than_are_told_apart_have_one_verdict_together() -> None:
     names = [message["segment"] for message in told]
     assert names == [{}, {"country": "a"}, {"country": "b"}, dict(OTHER_SEGMENT)]
     assert told[0]["baseline"]["rows"] == sum(each["baseline"]["rows"] for each in told[1:])
+    # One that would come first by name has no verdict of its own: two are spoken for.
+    late = Trials.of(drawn(rng, 50, 0.5, (0.3, 0.3)))
+    worth.step(HOUR, 2 * HOUR, [late], {(("country", "A"),): late})
+    told = [json.loads(value) for _, value in worth.tell(10**12, passed=True)]
+    assert [message["segment"] for message in told] == [{}, dict(OTHER_SEGMENT)]
 
 
 def test_skew_is_told_by_segment() -> None:

@@ -9,7 +9,7 @@ from driftline.detect.protocol import Finding
 from driftline.events.frame import segment_of
 from driftline.events.time import format_ts
 from driftline.events.window_event import window_event
-from driftline.ledger.segments import about, in_order, most_segments
+from driftline.ledger.segments import about, most_segments
 from driftline.ledger.trials import Trials
 from driftline.ledger.uplift import Uplift
 from driftline.stats.segments import OTHER_SEGMENT
@@ -37,8 +37,8 @@ class Worth:
     verdicts of all segments have one chance of a wrong claim between them, as large as the whole's
     (`driftline.ledger.uplift.ALPHA`), and each the same part of it, however many there are: that
     acting is better in one segment may be believed though twenty were looked at. Of more segments
-    the first in order of name are told apart, and the others together: one that stands apart no
-    more, as others have come, has no verdict from then on.
+    the first to come have verdicts, and all others one together: to begin more of them would be to
+    claim more. What a slot has put together with others already (`Cell`) counts there.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -77,12 +77,13 @@ class Worth:
             whole.merge(trials)
         if whole:
             self._uplift.add(start, end, whole)
-        own = self._apart({segment: trials for segment, trials in parts.items() if trials})
-        for segment, trials in sorted(own.items()):
-            if segment not in self._segments:
-                self._segments[segment] = self._new()
+        own: dict[Segment, Trials] = {}
+        for segment, trials in sorted(parts.items()):
+            if trials:
+                own.setdefault(self._told_as(segment), Trials.empty()).merge(trials)
+        for segment, trials in own.items():
             self._segments[segment].add(start, end, trials)
-        self._news = (self._news | own.keys()) & self._segments.keys()
+        self._news |= own.keys()
         if whole or own:
             ends = (start // self._span + 1) * self._span
             self._due, self._judged_at = min(self._due, ends), min(self._judged_at, ends)
@@ -114,16 +115,14 @@ class Worth:
             )
         ]
 
-    def _apart(self, came: Mapping[Segment, Trials]) -> dict[Segment, Trials]:
-        """Return outcomes by the segment that they are told of, and forget those told no more."""
-        _, others = in_order(self._segments.keys() | came.keys(), self._most)
-        own: dict[Segment, Trials] = {}
-        for segment, trials in came.items():
-            name = OTHER_SEGMENT if segment in others else segment
-            own.setdefault(name, Trials.empty()).merge(trials)
-        for segment in others:
-            self._segments.pop(segment, None)
-        return own
+    def _told_as(self, segment: Segment) -> Segment:
+        """Return the segment that outcomes of a segment are told of."""
+        apart = len(self._segments.keys() - {OTHER_SEGMENT})
+        if segment not in self._segments and apart >= self._most:
+            segment = OTHER_SEGMENT
+        if segment not in self._segments:
+            self._segments[segment] = self._new()
+        return segment
 
     def _new(self) -> Uplift:
         return Uplift(self._contract, part=1 / (self._most + 1))

@@ -43,14 +43,16 @@ def decisions_by_segment(facts: Facts, recent: int) -> list[Evidence]:
     if not summed:
         return []
 
-    def missed(counts: dict[str, int]) -> int:
-        """Predictions that were not followed: overridden, or ignored."""
-        return counts["overridden"] + counts["due"] - counts["due_decided"]
+    def missed(counts: dict[str, int]) -> float:
+        """Return the share of predictions that were not followed: overridden, or ignored."""
+        ignored = counts["due"] - counts["due_decided"]
+        whole = counts["followed"] + counts["overridden"] + ignored
+        return (counts["overridden"] + ignored) / whole if whole > 0 else 0.0
 
     order = sorted(summed, key=lambda name: (-missed(summed[name]), name))
     rows = [(name, *_rates(summed[name])) for name in order]
     head = ("segment", "predictions", "decisions", "overridden", "ignored", "late")
-    text = "What was done by segment, where it was followed least often first:"
+    text = "What was done by segment, where it was followed least first:"
     return [Evidence(text, "decisions", (head, *rows))]
 
 
