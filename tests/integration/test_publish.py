@@ -347,7 +347,7 @@ def test_interrupting_it_sends_what_was_read_and_counts(
     path = tmp_path / "predictions.jsonl"
     row = {"model": "m", "ts": 1_790_000_000, "prediction": 0.5}
     path.write_text("".join(json.dumps({**row, "prediction_id": f"p{i}"}) + "\n"
-                            for i in range(20_000)))  # fmt: skip
+                            for i in range(200_000)))  # fmt: skip
     argv = [sys.executable, "-m", "driftline", "publish", str(path), "--rate", "2000"]
     argv += ["--bootstrap", kafka.bootstrap, "--prefix", topic_prefix, "--json"]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=os.environ)
@@ -358,5 +358,5 @@ def test_interrupting_it_sends_what_was_read_and_counts(
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     sent = json.loads(out)["sent"]
-    assert 0 < sent < 20_000
+    assert 0 < sent < 200_000
     assert ids(kafka, topic_prefix) == once([f"p{i}" for i in range(sent)])

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 MOST_INCIDENTS = 100_000
 """Open incidents that `open_incidents` holds; of more the oldest are left out, which is logged."""
 _decode = msgspec.json.Decoder(Alert).decode
+_OUTSIDE = "alerts: expected to be used in a with block, got none"
 _SEVERITIES = ("page", "notice")
 _STATES = ("opened", "updated", "resolved")
 
@@ -137,8 +138,7 @@ class AsyncAlerts:
     async def __anext__(self) -> Alert:
         """Return the next alert that is wanted; what was given before counts as handled."""
         if self._consumer is None:
-            msg = "alerts: expected to be used in a with block, got none"
-            raise UsageError(msg)
+            raise UsageError(_OUTSIDE)
         self._note(self._given)
         self._given = None
         await self._commit()
@@ -242,7 +242,7 @@ class Alerts:
             severity=severity,
             idle_s=idle_s,
         )
-        self._runner = asyncio.Runner()
+        self._runner: asyncio.Runner | None = None
 
     @property
     def unreadable(self) -> int:
@@ -251,11 +251,13 @@ class Alerts:
 
     def __enter__(self) -> Self:
         """Join the group; raise `BrokerUnreachable` where the broker does not answer."""
+        runner = asyncio.Runner()
         try:
-            self._runner.run(self._alerts.__aenter__())
+            runner.run(self._alerts.__aenter__())
         except BaseException:
-            self._runner.close()
+            runner.close()
             raise
+        self._runner = runner
         return self
 
     def __exit__(
@@ -265,6 +267,7 @@ class Alerts:
         at: TracebackType | None,
     ) -> None:
         """Leave the group; without an exception what was given last counts as handled."""
+        assert self._runner is not None
         try:
             self._runner.run(self._alerts.__aexit__(kind, error, at))
         finally:
@@ -276,6 +279,8 @@ class Alerts:
 
     def __next__(self) -> Alert:
         """Return the next alert that is wanted; what was given before counts as handled."""
+        if self._runner is None:
+            raise UsageError(_OUTSIDE)
         try:
             return self._runner.run(self._alerts.__anext__())
         except StopAsyncIteration:

@@ -113,8 +113,11 @@ class Runtime:
         try:
             async with asyncio.timeout(limit_s):
                 await self.app.stop()
-        except Exception as error:
-            if self._fault is None:
+        except (Exception, asyncio.CancelledError) as error:
+            # The consumer's thread, when it ends, cancels the commit that is waited for here: that
+            # looks as if this task were cancelled, which only somebody else can do.
+            task = asyncio.current_task()
+            if self._fault is None or (task is not None and task.cancelling()):
                 raise
             # What ended the worker is the news, not that it could not be tidied up afterwards.
             log.debug("stop: %r", error)
