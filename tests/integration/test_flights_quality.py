@@ -38,8 +38,7 @@ def _weeks(said: Path, told: Path) -> dict[str, dict[str, Any]]:
     labels = pyarrow.parquet.read_table(told)
     label = dict(zip(labels["prediction_id"].to_pylist(), labels["label"].to_pylist(), strict=True))
     rows = pyarrow.parquet.read_table(said, columns=["prediction_id", "ts", "prediction", "score"])
-    ts = rows["ts"].to_numpy().astype("datetime64[s]")
-    week = np.datetime64(0, "s") + (ts - np.datetime64(0, "s")) // WEEK * WEEK
+    week = _week(rows["ts"].to_numpy().astype("datetime64[s]"))
     came = [label.get(each) for each in rows["prediction_id"].to_pylist()]
     guess = rows["prediction"].to_numpy(zero_copy_only=False).astype(np.int64)
     score = rows["score"].to_numpy()
@@ -102,4 +101,9 @@ def test_storms_wake_nobody_in_weeks_that_keep_the_promise(tmp_path: Path) -> No
 
 def _week_of(moment: str) -> str:
     at = np.datetime64(dt.datetime.fromisoformat(moment).replace(tzinfo=None), "s")
-    return f"{np.datetime64(0, 's') + (at - np.datetime64(0, 's')) // WEEK * WEEK}Z"
+    return f"{_week(at)}Z"
+
+
+def _week(at: Any) -> Any:
+    """Return the start of the week of moments, as windows are cut."""
+    return np.datetime64(0, "s") + (at - np.datetime64(0, "s")) // WEEK * WEEK

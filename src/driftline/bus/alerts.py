@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -44,6 +44,18 @@ _decode = msgspec.json.Decoder(Alert).decode
 _OUTSIDE = "alerts: expected to be used in a with block, got none"
 _SEVERITIES = ("page", "notice")
 _STATES = ("opened", "updated", "resolved")
+
+
+class _Asked(TypedDict, total=False):
+    """What both kinds of alerts are asked for, by name: see `Alerts`."""
+
+    group: str | None
+    prefix: str
+    models: Iterable[str]
+    kinds: Iterable[str]
+    states: Iterable[str]
+    severity: str
+    idle_s: float | None
 
 
 class _Wanted:
@@ -87,7 +99,7 @@ class AsyncAlerts:
         severity: str = "notice",
         idle_s: float | None = None,
     ) -> None:
-        self._broker = BrokerConfig(bootstrap=broker) if isinstance(broker, str) else broker
+        self._broker = _reached(broker)
         self._group = group
         self._topic = f"{prefix}alerts"
         self._wanted = _Wanted(models, kinds, states, severity)
@@ -159,13 +171,10 @@ class AsyncAlerts:
     def _read(self, record: ConsumerRecord) -> Alert | None:
         if record.value is None:
             return None  # compaction's word that an incident is forgotten
-        try:
-            return _decode(record.value)
-        except msgspec.MsgspecError as error:
-            self.unreadable += 1
-            place = f"{record.topic}[{record.partition}] offset {record.offset}"
-            log.warning("%s: expected an alert, got %r (%s)", place, record.value[:80], error)
-            return None
+        place = f"{record.topic}[{record.partition}] offset {record.offset}"
+        alert = _decoded(record.value, place)
+        self.unreadable += alert is None
+        return alert
 
     def _note(self, record: ConsumerRecord | None) -> None:
         if record is not None and self._group is not None:
@@ -223,25 +232,9 @@ class Alerts:
     def __init__(
         self,
         broker: str | BrokerConfig = "127.0.0.1:9092",
-        *,
-        group: str | None = None,
-        prefix: str = "driftline.",
-        models: Iterable[str] = (),
-        kinds: Iterable[str] = (),
-        states: Iterable[str] = (),
-        severity: str = "notice",
-        idle_s: float | None = None,
+        **asked: Unpack[_Asked],
     ) -> None:
-        self._alerts = AsyncAlerts(
-            broker,
-            group=group,
-            prefix=prefix,
-            models=models,
-            kinds=kinds,
-            states=states,
-            severity=severity,
-            idle_s=idle_s,
-        )
+        self._alerts = AsyncAlerts(broker, **asked)
         self._runner: asyncio.Runner | None = None
 
     @property
@@ -301,15 +294,12 @@ def open_incidents(
     """
     wanted = _Wanted(models, kinds, (), severity)
     found: dict[str, Alert] = {}
-    config = BrokerConfig(bootstrap=broker) if isinstance(broker, str) else broker
-    for _, records in read(config, f"{prefix}alerts"):
+    for source, records in read(_reached(broker), f"{prefix}alerts"):
         for record in records:
             if record.value is None:
                 continue
-            try:
-                alert = _decode(record.value)
-            except msgspec.MsgspecError as error:
-                log.warning("%salerts: expected an alert, got %r (%s)", prefix, record.value, error)
+            alert = _decoded(record.value, f"{source} offset {record.offset}")
+            if alert is None:
                 continue
             found.pop(alert.data.incident, None)
             if alert.data.state != "resolved":
@@ -320,3 +310,16 @@ def open_incidents(
                 del found[oldest]
     kept = [alert for alert in found.values() if wanted(alert)]
     return sorted(kept, key=lambda alert: (alert.data.opened_at, alert.data.incident))
+
+
+def _reached(broker: str | BrokerConfig) -> BrokerConfig:
+    return BrokerConfig(bootstrap=broker) if isinstance(broker, str) else broker
+
+
+def _decoded(value: bytes, place: str) -> Alert | None:
+    """Read a message; one that is no alert is logged."""
+    try:
+        return _decode(value)
+    except msgspec.MsgspecError as error:
+        log.warning("%s: expected an alert, got %r (%s)", place, value[:80], error)
+        return None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from driftline.contract import Contract
     from driftline.detect.protocol import Finding
     from driftline.ledger.maturity import Maturity
+    from driftline.ledger.promised import Change
     from driftline.ledger.review import Review
 
 __all__ = ["Quality"]
@@ -127,14 +128,9 @@ class Quality:
         if self._alarm is None or not (came.rows or came.weight):
             return []
         state = self._alarm.step(came, start)
-        if state is not None:
-            return [self._finding(self._alarm, state, end)]
-        if (
-            self._noticed
-            and (found := self._finding(self._alarm, "raised", end)).severity == "page"
-        ):
-            return [found]
-        return []
+        if state is None and self._noticed and self._biased(self._alarm.change, end) is None:
+            state = "raised"  # the slow labels have come: it is a page now
+        return [] if state is None else [self._finding(self._alarm, state, end)]
 
     @property
     def _no_alarm(self) -> str | None:
@@ -265,12 +261,7 @@ class Quality:
     def _finding(self, alarm: Promised, state: Literal["raised", "cleared"], end: int) -> Finding:
         change = alarm.change
         since = end if change is None else change.since
-        # Labels that come early because of what they say are no fair sample: nobody is woken by
-        # them before the slow ones have had the time to come.
-        maturity, delays = self._maturity(end)
-        biased = None
-        if not maturity.mature(end - since):
-            biased = tell_bias(early_bias(delays, "label"))
+        biased = self._biased(change, end)
         self._noticed = state == "raised" and biased is not None
         measured = [m for window in sorted(self._windows) for m in self._measured(window)]
         began = first_broken([*self._past, *measured], self._plan, default=max(self._windows))
@@ -281,6 +272,17 @@ class Quality:
         return broken(
             model, self._plan, change, state, end, began=first, biased=biased, worst=worst
         )
+
+    def _biased(self, change: Change | None, end: int) -> str | None:
+        """Return why the labels since a change are no fair sample; None where they are.
+
+        Labels that come early because of what they say are none: nobody is woken by them before the
+        slow ones have had the time to come.
+        """
+        maturity, delays = self._maturity(end)
+        if maturity.mature(0 if change is None else end - change.since):
+            return None
+        return tell_bias(early_bias(delays, "label"))
 
     def _measured(self, window: int) -> list[tuple[int, int, float]]:
         """Return a window's start, labelled rows and promised metric; nothing where it has none."""

@@ -181,8 +181,8 @@ class Model:
         findings: list[Finding] = self.liveness.on_slot(start, end, overall)
         findings += self._unread.on_slot(start, end, overall)
         findings += self._follow_up.step(start, end, slot.joined)
-        notes = {note.what for note in map(note_of, slot.notes | self._notes) if note}
-        if PRACTICE_ACCEPTED in notes:
+        notes = slot.notes | self._notes
+        if any(note.what == PRACTICE_ACCEPTED for note in map(note_of, notes) if note):
             findings += self._follow_up.on_practice_accepted(end)
         if reference is None:
             self._warm_up(start, segments, out)
@@ -191,7 +191,7 @@ class Model:
             findings += self._detect(watched, watched.slot(start, end, overall), segments, out)
         self._served = Served(overall.events.get("prediction", 0), overall.versions, overall.arms)
         self._report(findings, end, out)
-        self._note(slot.notes | self._notes, end, out)
+        self._note(notes, end, out)
 
     def _is_moving(self, start: int) -> bool:
         """Return whether observe may not have known the reference of a slot in time."""
