@@ -291,6 +291,24 @@ def test_a_contract_may_change_between_two_lives(text: str, taken: bool, kept: b
     assert fresh.snapshot()["windows"] == state["windows"]
 
 
+@pytest.mark.parametrize(("positive", "hinted"), [("", True), (", positive: '1'", False)])
+def test_scores_of_the_other_class_are_told_as_such(positive: str, hinted: bool) -> None:
+    story = Story(contract(f"{{metric: auc, at_least: 0.7, window: 1d{positive}}}"))
+    sums = story.cells
+
+    def other_class(claims: Sequence[tuple[Claim, int]]) -> Mapping[int, Cell]:
+        turned = [
+            (c._replace(label=(c.label[0], (1 - c.label[1][0], None))) if c.label else c, n)
+            for c, n in claims
+        ]
+        return sums(turned)
+
+    story.cells = other_class  # type: ignore[method-assign, assignment]
+    story.go(24 * 4, 0.9)
+    assert "promised at least 0.7" in story.found[0].text
+    assert ("with quality.positive '0' it would be 0.9" in story.found[0].text) == hinted
+
+
 def test_corrections_and_what_makes_no_sense_are_counted() -> None:
     story = Story(ACCURACY)
     at = START

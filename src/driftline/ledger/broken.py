@@ -79,6 +79,7 @@ def broken(
     began: int,
     biased: str | None,
     worst: Sequence[Losing] = (),
+    mistaken: str | None = None,
 ) -> Finding:
     """Tell that a promise is broken, or kept again.
 
@@ -94,6 +95,8 @@ def broken(
         Why the labels that are there are no fair sample; nobody is woken by those.
     worst
         Segments that carry the loss: see `losing`.
+    mistaken
+        Why the promise, and not the model, may be wrong.
     """
     bound = _bound(plan)
     value, since, rows = (bound, end, 0)
@@ -103,6 +106,8 @@ def broken(
     text = f"{plan.metric} {value:.4g} over {rows:,} labels; promised {side} {bound:g}"
     if worst:
         text += f"; worst in {', '.join(each.words() for each in worst)}"
+    if mistaken is not None:
+        text += f"; {mistaken}"
     if state == "cleared":
         text = f"{plan.metric} is as promised again ({side} {bound:g})"
     return Finding(

@@ -265,12 +265,22 @@ class Quality:
         self._noticed = state == "raised" and biased is not None
         measured = [m for window in sorted(self._windows) for m in self._measured(window)]
         began = first_broken([*self._past, *measured], self._plan, default=max(self._windows))
-        model = self._contract.model
         first, span = min(began, since), self._plan.span
         concerned = [cell for window, cell in self._windows.items() if window + span > first]
         worst = losing(concerned, self._plan, self._classes) if state == "raised" else []
+        mistaken = None
+        if change is not None:
+            mistaken = self._classes.mistaken(self._plan.metric, change.value)
         return broken(
-            model, self._plan, change, state, end, began=first, biased=biased, worst=worst
+            self._contract.model,
+            self._plan,
+            change,
+            state,
+            end,
+            began=first,
+            biased=biased,
+            worst=worst,
+            mistaken=mistaken,
         )
 
     def _biased(self, change: Change | None, end: int) -> str | None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Calm", "Classes", "metrics_of", "tell", "tell_bias"]
 
+MISTAKEN_BELOW = 0.4
+"""An AUC by which scores are more likely of the other class than of this one."""
+
 
 class Classes:
     """The classes that a model has been seen to tell apart, and which of them is the positive one.
@@ -52,6 +55,22 @@ class Classes:
         if self._told is not None or not self.known:
             return self._told
         return positive_of(self.known)
+
+    def mistaken(self, metric: str, value: float) -> str | None:
+        """Return what speaks for scores being of the other class, where no contract says of which.
+
+        A model that ranks far worse than chance is hardly ever that: its AUC is one minus this one.
+        """
+        if metric != "auc" or value >= MISTAKEN_BELOW or self._told is not None:
+            return None
+        positive = self.positive
+        if len(self.known) != 2 or positive is None:
+            return None
+        other = next(iter(self.known - {positive}))
+        return (
+            f"the scores seem to be of {other!r}, not of {positive!r}, which is taken as no "
+            f"contract says it: with quality.positive {other!r} it would be {1 - value:.4g}"
+        )
 
     def read(self, card: Scorecard) -> Reading:
         """Return a card as one of such a task."""
