@@ -56,6 +56,7 @@ TOP = {
     "LICENSE",
     "README.md",
     "deploy",
+    "docs",
     "docker-compose.yml",
     "pyproject.toml",
     "requirements.lock",

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from collections import Counter
 from math import exp, log
+from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import norm
 from tests.unit._planted import assert_rate, by_id, read
@@ -59,6 +61,28 @@ def test_so_many_labels_never_come() -> None:
     lost = [e for e in found["prediction"] if e["prediction_id"] not in labelled]
     assert_rate(len(lost), len(here), 0.3)
     assert {e["prediction_id"] for e in lost} <= {e["prediction_id"] for e in here}
+
+
+@pytest.mark.parametrize("model", ["credit-risk", "demand-forecast"])
+def test_labels_lose_their_features_and_nothing_else_changes(model: str) -> None:
+    plain, drifted = read(model=model), read(f"concept:{model}:100%@2d", model=model)
+    assert drifted["prediction"] == plain["prediction"]
+    before, after = by_id(plain["label"]), by_id(drifted["label"])
+    made = by_id(plain["prediction"])
+    assert {k: e["at"] for k, e in before.items()} == {k: e["at"] for k, e in after.items()}
+    late = {k for k, e in made.items() if e["at"] >= 48}
+    assert all(after[k] == before[k] for k in made.keys() - late)
+
+    def explained(labels: dict[str, dict[str, Any]]) -> float:
+        if model == "credit-risk":
+            pairs = [(made[k]["score"], labels[k]["label"] == "default") for k in late]
+        else:
+            pairs = [(made[k]["prediction"], labels[k]["label"]) for k in late]
+        return float(np.corrcoef(np.array(pairs, dtype=np.float64).T)[0, 1])
+
+    # Of somebody else's labels, a correlation of 0: its standard error is 1/sqrt(n).
+    assert explained(before) > 0.3
+    assert abs(explained(after)) < 4 / len(late) ** 0.5
 
 
 @pytest.mark.parametrize("model", ["credit-risk", "demand-forecast"])

@@ -11,8 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from driftline.bus.clients import unreachable
+from driftline.bus.clients import opened, unreachable
 from driftline.bus.errors import TopicsError
+from driftline.bus.reader import spans
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -127,6 +128,8 @@ def inputs(
 async def apply(broker: BrokerConfig, specs: Sequence[TopicSpec]) -> list[str]:
     """Create the topics that are not there; return their names. Existing ones are left alone.
 
+    When it returns, they can be written to.
+
     Raises
     ------
     TopicsError
@@ -151,7 +154,11 @@ async def apply(broker: BrokerConfig, specs: Sequence[TopicSpec]) -> list[str]:
         if refused:
             raise TopicsError(refused)
         await _visible(admin, [spec.name for spec in specs])
-        return [spec.name for spec in missing]
+    # A partition that is visible may have no leader yet that takes a record: ask each.
+    async with opened(broker) as consumer:
+        for spec in missing:
+            await spans(consumer, spec.name)
+    return [spec.name for spec in missing]
 
 
 async def remove(broker: BrokerConfig, names: Sequence[str]) -> None:

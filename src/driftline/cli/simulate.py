@@ -100,9 +100,9 @@ def command(
     null=0, default=0, lost, stale, round=10, lower, upper, code,
     swap=loan_amount.
 
-    Labels (--with labels): label_delay:credit-risk:2h:lognormal@1d,
-    label_bias:credit-risk:x8:default@1d, label_error:credit-risk:5%@1d,
-    label_loss:credit-risk:30%@1d.
+    Labels (--with labels): concept:credit-risk:50%@10d,
+    label_delay:credit-risk:2h:lognormal@1d, label_bias:credit-risk:x8:default@1d,
+    label_error:credit-risk:5%@1d, label_loss:credit-risk:30%@1d.
 
     People (--with decisions): people:credit-risk:10@0s,
     override:credit-risk:24%:right@5d, ignore:credit-risk:50%@5d,

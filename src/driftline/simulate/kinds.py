@@ -23,7 +23,7 @@ FaultKind = Literal[
     "mean", "spread", "shape", "mix", "new_category", "missing", "unit", "correlation", "stuck",
     "silence", "schema", "ramp",
     "skew",
-    "label_delay", "label_bias", "label_error", "label_loss",
+    "concept", "label_delay", "label_bias", "label_error", "label_loss",
     "people", "override", "ignore", "late", "rubber_stamp", "tire",
     "holdout", "uplift",
     "retrain", "loop",
@@ -162,6 +162,11 @@ KINDS: dict[FaultKind, KindPlan] = {
         "stale (the entity's last value), round=10, lower, upper, code, swap=other_feature",
         "skew:credit-risk:income:x1000:5%@1h",
         Detail("share", "share", 0.05), needs="features",
+    ),
+    "concept": KindPlan(
+        (), ("share",), 0.5, False, ("quality",), "50%",
+        "so many labels have nothing to do with their features any more: the world is another one, "
+        "and no input shows it", "concept:credit-risk:50%@10d", needs="label",
     ),
     "label_delay": KindPlan(
         (), ("time",), None, False, (), "2h",

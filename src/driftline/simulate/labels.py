@@ -1,4 +1,4 @@
-"""Labels that come late, late because of what they say, never, or wrong at first."""
+"""Labels that features explain no longer, that come late, never, or wrong at first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIGMA = 1.0
 
 
 class LabelPlanter:
-    """Plants what happens to labels on their way; what they say of the world stays true.
+    """Plants a world in which features mean less, and what happens to labels on their way.
 
     Parameters
     ----------
@@ -44,8 +44,26 @@ class LabelPlanter:
         ways = [each for each in placed if each[0].kind in ORDER]
         self._ways = sorted(ways, key=lambda each: ORDER.index(each[0].kind))
         self._errors = [each for each in placed if each[0].kind == "label_error"]
+        self._concepts = [each for each in placed if each[0].kind == "concept"]
         self._model = model
         self._label_delay = label_delay
+
+    def turn(self, earned: npt.NDArray[np.float64], rows: Rows) -> npt.NDArray[np.float64]:
+        """Return the scores that come true: where the concept has drifted, those of somebody else.
+
+        Labels are as frequent as they were; only what foretold them does so no longer.
+
+        Parameters
+        ----------
+        earned
+            The scores that the true features earn, shape (n,).
+        """
+        for fault, place in self._concepts:
+            rng = rows.rng(str(fault))
+            at = place.rows(rows.ts, rows.world) & (rng.random(rows.size) < fault.resolved_size)
+            strangers = self._model.score(self._model.draw(rows.ts, rng, {}))
+            earned = np.where(at, strangers, earned)
+        return earned
 
     def delay(self, after: Aftermath, rows: Rows) -> None:
         """Change when labels come, and whether."""

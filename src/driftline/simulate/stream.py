@@ -158,6 +158,7 @@ class Stream:
         earned = score
         if earned is None or served is not rows.world:
             earned = model.score(rows.world)
+        earned = self._labels.turn(earned, rows)
         after = Aftermath.draw(
             model, rows, earned, self._trial.share(rows), self._later.label_delay
         )
