@@ -377,9 +377,10 @@ def test_the_fingerprint_is_of_what_is_meant(tmp_path: Path) -> None:
 
 def test_the_canonical_form_spells_defaults_out() -> None:
     assert canonical(Contract(model="m")) == (
-        '{"budget":{"false_pages":"1 per 30d"},"deadletters":{"share":0.01},'
+        '{"alerts":{"flapping":"4 per 6h","severity":{}},'
+        '"budget":{"false_pages":"1 per 30d"},"deadletters":{"share":0.01},'
         '"detectors":["evidence","adwin","correlation","joint"],"idle_after":"1m",'
-        '"lateness":"30s","ledger":{"share":1},"max_ahead":"1h",'
+        '"lateness":"30s","ledger":{"share":1},"maintenance":[],"max_ahead":"1h",'
         '"model":"m","reference":{"events":5000,"from":"warmup"},'
         '"retrain":{"at_most_every":"7d","on":["drift","quality"]},"sample":512,'
         '"segments":{"most":20},'

@@ -71,6 +71,19 @@ def written(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(
             [{"metric": "auc", "at_least": 0.7}, {"metric": "mae", "at_most": 3.5}]
         ).flatmap(lambda some: st.sampled_from([some, some | {"label_horizon": "1h"}]))
+    if kind is form.ALERTS:
+        return st.sampled_from(
+            [{}, {"flapping": "3 per 2h"}, {"severity": {"drift": "notice", "schema": "page"}}]
+        )
+    if kind is form.MAINTENANCE:
+        begin = {"since": "2026-11-01T02:00Z"}
+        return st.sampled_from(
+            [
+                begin | {"until": "2026-11-02", "why": "a move"},
+                begin | {"every": "7d", "lasts": "2h"},
+                begin | {"every": "1d", "lasts": "30m", "until": "2027-01-01"},
+            ]
+        )
     if kind is RATE:
         return st.builds(lambda n, per: f"{n} per {per}", st.integers(1, 99), durations())
     if kind is SHIFT:

@@ -418,7 +418,7 @@ def test_an_accepted_drift_is_normal_from_then_on(accepted_x):
 
 def test_what_nobody_has_accepted_is_open_still(accepted_x):
     """The new reference is of x alone: that y has moved comes back, and is not news."""
-    back = [(f, reason) for state, f, _, reason in accepted_x.alerts if state == "updated"]
+    back = [(f, reason) for state, f, _, reason in accepted_x.alerts if state == "reopened"]
     assert ("y", "it came back") in back
     assert not [f for f, _ in back if f == "x"]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack, get_args
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,7 +26,7 @@ from driftline.bus.clients import close, unreachable
 from driftline.bus.config import BrokerConfig
 from driftline.bus.reader import read
 from driftline.errors import UsageError
-from driftline.events.outputs import Alert
+from driftline.events.outputs import Alert, AlertState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ MOST_INCIDENTS = 100_000
 _decode = msgspec.json.Decoder(Alert).decode
 _OUTSIDE = "alerts: expected to be used in a with block, got none"
 _SEVERITIES = ("page", "notice")
-_STATES = ("opened", "updated", "resolved")
+_STATES: tuple[str, ...] = get_args(AlertState)
 
 
 class _Asked(TypedDict, total=False):
@@ -302,7 +302,8 @@ def open_incidents(
             if alert is None:
                 continue
             found.pop(alert.data.incident, None)
-            if alert.data.state != "resolved":
+            # What was judged after it was resolved is still resolved.
+            if alert.data.resolved_at is None:
                 found[alert.data.incident] = alert
             if len(found) > MOST_INCIDENTS:
                 oldest = next(iter(found))

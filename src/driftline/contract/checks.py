@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from driftline.contract.kinds import FAULTY
-from driftline.contract.names import LARGER_IS_BETTER, SHARES, SMALLER_IS_BETTER
+from driftline.contract.names import LARGER_IS_BETTER, NOTICES, SHARES, SMALLER_IS_BETTER
 from driftline.contract.nodes import child
 from driftline.contract.quantities import format_duration
-from driftline.contract.types import QUALITY_WINDOWS
+from driftline.contract.types import DAY, MINUTE, QUALITY_WINDOWS
 
 if TYPE_CHECKING:
     from driftline.contract.blocks import Scope
@@ -198,6 +198,45 @@ def quality_window_fits(scope: Scope) -> None:
         least = format_duration(-(-quality.label_horizon // QUALITY_WINDOWS))
         expected = f"at least {least}, a {QUALITY_WINDOWS}th of label_horizon"
         scope.findings.add(scope.nodes["quality"], path, expected, format_duration(quality.window))
+
+
+def severity_keeps_the_budget(scope: Scope) -> None:
+    """A notice that the budget of pages does not count cannot be made a page."""
+    if not scope.good("severity"):
+        return
+    for kind, severity in scope.values["severity"].items():
+        if kind in NOTICES and severity == "page":
+            path = child(child(scope.path, "severity"), kind)
+            expected = "notice (its pages are pages; its notices are not in budget.false_pages)"
+            scope.findings.add(scope.nodes["severity"], path, expected, "page")
+
+
+def flapping_in_range(scope: Scope) -> None:
+    """A few returns within hours or days, so that they can be remembered."""
+    if not scope.good("flapping"):
+        return
+    rate = scope.values["flapping"]
+    if not 2 <= rate.count <= 100 or rate.count != int(rate.count):
+        scope.fault("flapping", "a whole number of returns from 2 to 100", f"{rate.count:g}")
+    elif not MINUTE <= rate.per <= 7 * DAY:
+        scope.fault("flapping", "a time from 1m to 7d", format_duration(rate.per))
+
+
+def maintenance_ends(scope: Scope) -> None:
+    """A window ends: once at a time, or each time after so long."""
+    if not scope.good("since", "until", "every", "lasts"):
+        return
+    since, until, every, lasts = (scope.values[k] for k in ("since", "until", "every", "lasts"))
+    if until is not None and until <= since:
+        scope.fault("until", "a time after since")
+    if every is None and lasts is not None:
+        scope.fault("every", "how often, which lasts needs", "nothing")
+    elif every is None and until is None:
+        scope.fault("until", "an end, or every and lasts", "nothing")
+    elif every is not None and lasts is None:
+        scope.fault("lasts", "how long each one lasts, which every needs", "nothing")
+    elif every is not None and lasts is not None and lasts >= every:
+        scope.fault("lasts", f"less than every ({format_duration(every)})")
 
 
 def skew_in_range(scope: Scope) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from driftline.contract import checks
 from driftline.contract.blocks import BlockOf, Field, ListOf, MapOf
+from driftline.contract.duties import ALERTS, BUDGET, FALLBACK, MAINTENANCE, NAME, OWNER, RETRAIN
 from driftline.contract.kinds import (
     DATE,
     INSTANT,
@@ -18,58 +19,26 @@ from driftline.contract.kinds import (
     Share,
     Text,
 )
-from driftline.contract.names import DETECTORS, KINDS, METRICS
+from driftline.contract.names import DETECTORS, METRICS
 from driftline.contract.plans import DetectorKind, Only, ReferenceKind, WindowKind
 from driftline.contract.types import (
     Baseline,
     Block,
-    Budget,
     Contract,
     Decision,
     Drill,
-    Fallback,
     FeaturePlan,
     LedgerPlan,
-    Owner,
     Quality,
     ReferencePlan,
-    Retrain,
     SegmentPlan,
     SkewPlan,
     Sla,
     WindowPlan,
 )
 
-NAME: Final = Text(longest=200)
-ON: Final = ListOf(Choice(KINDS), f"a list of {', '.join(KINDS)}")
 _LITERAL: Final = (
     r"""(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|"[^"]*"|'[^']*')"""
-)
-
-OWNER: Final = BlockOf(
-    Owner,
-    (
-        Field("team", NAME, "The team that answers for the model."),
-        Field("contact", NAME, "Where people reach the team: a channel, an address."),
-        Field("escalation", NAME, "Who is called when the team does not answer."),
-        Field("confirm_every", Duration("1d"), "How often owning it has to be confirmed."),
-    ),
-)
-
-BUDGET: Final = BlockOf(
-    Budget,
-    (
-        Field(
-            "false_pages",
-            RATE,
-            "False pages that may come over all features, segments and detectors together.",
-        ),
-        Field(
-            "false_notices",
-            RATE,
-            "False notices (they wake nobody) likewise; no early notices where left out.",
-        ),
-    ),
 )
 
 REFERENCE: Final = BlockOf(
@@ -215,25 +184,6 @@ DECISION: Final = BlockOf(
     ),
 )
 
-RETRAIN: Final = BlockOf(
-    Retrain,
-    (
-        Field("at_most_every", Duration("1m"), "Shortest time between two requests."),
-        Field("max_age", Duration("1h"), "Age at which a model is retrained in any case."),
-        Field("on", ON, "Kinds of incident that ask for it."),
-    ),
-)
-
-FALLBACK: Final = BlockOf(
-    Fallback,
-    (
-        Field("to", NAME, "What takes over: a version, a rule set, a person.", required=True),
-        Field("on", ON, "Kinds of incident that engage it."),
-        Field("release_after", Duration(), "How long all must be well before it is released."),
-        Field("test_every", Duration("1d"), "How often it has to be tried."),
-    ),
-)
-
 SLA: Final = BlockOf(
     Sla,
     (
@@ -315,6 +265,12 @@ CONTRACT: Final = BlockOf(
             "Windows published for dashboards: lengths, or lengths with hops.",
         ),
         Field("budget", BUDGET, "The false pages that people put up with."),
+        Field("alerts", ALERTS, "What of an incident wakes people, and when it is enough."),
+        Field(
+            "maintenance",
+            ListOf(MAINTENANCE, "a list of windows such as [{since: …, until: …}]"),
+            "When people work on it: what begins then is a notice until the end of it.",
+        ),
         Field("reference", ReferenceKind(REFERENCE), "What normal is."),
         Field(
             "features",

@@ -41,6 +41,11 @@ KINDS: Final = (
 )
 """Kinds of incident that may ask for a retraining or for the fallback."""
 
+FOUND: Final = (*(kind for kind in KINDS if kind != "loop"), "drill")
+"""Kinds of finding that an incident is made of."""
+NOTICES: Final = ("drift", "missing", "decision")
+"""Of these, kinds with notices that the budget of pages does not count."""
+
 LARGER_IS_BETTER: Final = (
     "accuracy",
     "precision",

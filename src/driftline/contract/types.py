@@ -42,6 +42,8 @@ class Owner(Block, frozen=True, kw_only=True):
     escalation: str | None = None
     confirm_every: int = 180 * DAY
     """How often an ``owner_confirmed`` event has to say that it is still so."""
+    escalate_after: int | None = None
+    """A page that nobody has acknowledged for so long names ``escalation``; None: none does."""
 
 
 class Budget(Block, frozen=True, kw_only=True):
@@ -50,6 +52,45 @@ class Budget(Block, frozen=True, kw_only=True):
     false_pages: Rate = Rate(count=1, per=30 * DAY)
     false_notices: Rate | None = None
     """None: nothing statistical is told before it is worth a page."""
+
+
+class AlertPlan(Block, frozen=True, kw_only=True):
+    """What of an incident wakes people, and when it is enough."""
+
+    severity: dict[str, Literal["page", "notice"]] = msgspec.field(default_factory=dict)
+    """By kind of finding, in place of what its detector says."""
+    flapping: Rate = Rate(count=4, per=6 * HOUR)
+    """What comes back within ``per`` is the same incident; once it has come back ``count`` times
+    within that, this is told, and nothing more until it is calm (`driftline.incidents.life`)."""
+
+    @property
+    def calm(self) -> int:
+        """How long a flapping incident has to be over before it is resolved, microseconds."""
+        return int(self.flapping.per / self.flapping.count)
+
+
+class MaintenanceWindow(Block, frozen=True, kw_only=True):
+    """A time in which people work on the model, once or again and again; nothing pages then.
+
+    Once: from ``since`` to ``until``. With ``every`` it begins again and again, each time for
+    ``lasts``, up to ``until`` if that is stated.
+    """
+
+    since: int
+    until: int | None = None
+    every: int | None = None
+    lasts: int | None = None
+    why: str | None = None
+
+    def end(self, at: int) -> int | None:
+        """Return the end of the window that a moment lies in, microseconds; None where in none."""
+        if at < self.since or (self.until is not None and at >= self.until):
+            return None
+        if self.every is None or self.lasts is None:
+            return self.until
+        end = self.since + (at - self.since) // self.every * self.every + self.lasts
+        end = end if self.until is None else min(end, self.until)
+        return end if at < end else None
 
 
 class ReferencePlan(Block, frozen=True, kw_only=True):
@@ -225,6 +266,8 @@ class Contract(Block, frozen=True, kw_only=True):
     windows: tuple[WindowPlan, ...] = ()
     """None stated: tumbling, of as many whole slots as it takes to fill an hour."""
     budget: Budget = Budget()
+    alerts: AlertPlan = AlertPlan()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     reference: ReferencePlan = ReferencePlan()
     features: dict[str, FeaturePlan] | None = None
     segments: SegmentPlan = SegmentPlan()

@@ -21,7 +21,8 @@ _TOPICS: dict[str, tuple[str, str, str]] = {
     "feedback": ("send", "feedback", "What the systems around a model are asked to do."),
     "windows": (
         "send",
-        "window quality-window decisions-window uplift-window skew-window lifecycle-window",
+        "window quality-window decisions-window uplift-window skew-window lifecycle-window "
+        "alarms-window",
         "Statistics by window; how good a model's predictions are and what comes of them.",
     ),
     "deadletter": (

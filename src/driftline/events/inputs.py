@@ -121,7 +121,12 @@ class OutcomeEvent(Input, kw_only=True, omit_defaults=True):
 
 
 class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
-    """Something happened to the model itself. Any other fields are kept as they are."""
+    """Something happened to the model itself, or somebody acts on its incidents.
+
+    An act names the ``incident`` by its id; a silence or maintenance has an ``until``, maintenance
+    may have a ``since``, and what is judged a ``verdict``: ``true``, ``false`` or ``expected``. Any
+    other fields are kept as they are.
+    """
 
     kind: Annotated[
         str,
@@ -137,6 +142,11 @@ class LifecycleEvent(Input, kw_only=True, omit_defaults=True):
                 "owner_confirmed",
                 "fallback_tested",
                 "deprecated",
+                "incident_acknowledged",
+                "incident_silenced",
+                "incident_unsilenced",
+                "incident_judged",
+                "maintenance",
             ],
         ),
     ]

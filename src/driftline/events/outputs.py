@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from driftline.events.windows import (
+    AlarmsWindow,
     ColumnStatistics,
     DecisionsWindow,
     Instant,
@@ -23,7 +24,16 @@ from driftline.events.windows import (
     Window,
 )
 
-__all__ = ["OUTPUTS", "Alert", "AlertData", "DeadLetterHeaders", "Feedback", "FeedbackData"]
+__all__ = [
+    "OUTPUTS",
+    "Alert",
+    "AlertData",
+    "AlertState",
+    "DeadLetterHeaders",
+    "Feedback",
+    "FeedbackData",
+    "VerdictWord",
+]
 
 FindingKind = Literal[
     "drift",
@@ -38,6 +48,19 @@ FindingKind = Literal[
     "contract",
     "drill",
 ]
+
+
+AlertState = Literal[
+    "opened",
+    "updated",
+    "escalated",
+    "acknowledged",
+    "silenced",
+    "resolved",
+    "reopened",
+    "judged",
+]
+VerdictWord = Literal["true", "false", "expected"]
 
 
 class CloudEvent(msgspec.Struct, kw_only=True):
@@ -89,6 +112,34 @@ class MemberNote(msgspec.Struct, kw_only=True):
     ] = msgspec.UNSET
 
 
+class Acknowledgement(msgspec.Struct, kw_only=True):
+    """Who sees to an incident."""
+
+    by: str | None
+    at: Instant
+    why: str | None
+
+
+class SilenceNote(Acknowledgement, kw_only=True):
+    """Who has silenced an incident; what changes in it is not told until then."""
+
+    until: Instant
+    maintenance: Annotated[bool, Meta(description="Whether all that begins now is silenced.")]
+
+
+class VerdictNote(Acknowledgement, kw_only=True):
+    """Who says whether it was right to tell of an incident."""
+
+    verdict: VerdictWord
+
+
+class FlappingNote(msgspec.Struct, kw_only=True):
+    """It comes and goes: nothing more is told until it is calm."""
+
+    since: Instant
+    returns: Annotated[list[Instant], Meta(description="When it came back lately.")]
+
+
 class AlertData(msgspec.Struct, kw_only=True):
     """What changed about an incident."""
 
@@ -108,7 +159,7 @@ class AlertData(msgspec.Struct, kw_only=True):
     log_e: Annotated[float | None, Meta(description="Natural logarithm of the e-value.")]
     evidence: dict[str, Any]
     incident: Annotated[str, Meta(description="Id of the incident; the key of the message.")]
-    state: Literal["opened", "updated", "resolved"]
+    state: AlertState
     number: Annotated[int, Meta(description="Of this change, within the incident.")]
     reason: str
     members: list[MemberNote]
@@ -123,12 +174,32 @@ class AlertData(msgspec.Struct, kw_only=True):
         dict[str, str] | msgspec.UnsetType,
         Meta(description="Whose rows it is about; left out where it is about all."),
     ] = msgspec.UNSET
+    acknowledged: Acknowledgement | msgspec.UnsetType = msgspec.UNSET
+    silenced: SilenceNote | msgspec.UnsetType = msgspec.UNSET
+    verdict: VerdictNote | msgspec.UnsetType = msgspec.UNSET
+    flapping: FlappingNote | msgspec.UnsetType = msgspec.UNSET
+    escalate_to: Annotated[
+        str | msgspec.UnsetType | None,
+        Meta(description="Whom the contract names for a page that nobody has acknowledged."),
+    ] = msgspec.UNSET
 
 
 class Alert(CloudEvent, kw_only=True):
-    """An incident opened, changed or was resolved. Compacted by incident."""
+    """What became of an incident. Compacted by incident: the last one has its whole state.
 
-    type: Literal["driftline.alert.opened", "driftline.alert.updated", "driftline.alert.resolved"]
+    It is open where ``resolved_at`` is null, whatever ``state`` the last change has.
+    """
+
+    type: Literal[
+        "driftline.alert.opened",
+        "driftline.alert.updated",
+        "driftline.alert.escalated",
+        "driftline.alert.acknowledged",
+        "driftline.alert.silenced",
+        "driftline.alert.resolved",
+        "driftline.alert.reopened",
+        "driftline.alert.judged",
+    ]
     data: AlertData
 
 
@@ -155,6 +226,11 @@ class FeedbackData(msgspec.Struct, kw_only=True):
     since: Instant | msgspec.UnsetType | None = msgspec.UNSET
     violation: str | msgspec.UnsetType = msgspec.UNSET
     path: str | msgspec.UnsetType = msgspec.UNSET
+    act: Annotated[str, Meta(description="What was not done: its kind of lifecycle event.")] | (
+        msgspec.UnsetType
+    ) = msgspec.UNSET
+    expected: str | msgspec.UnsetType = msgspec.UNSET
+    got: str | msgspec.UnsetType = msgspec.UNSET
     shift: Annotated[str, Meta(description="What a drill planted: 'mean +1sd'.")] | (
         msgspec.UnsetType
     ) = msgspec.UNSET
@@ -204,6 +280,7 @@ class Feedback(CloudEvent, kw_only=True):
         "driftline.feedback.drill_rang",
         "driftline.feedback.drill_failed",
         "driftline.feedback.threshold_review_due",
+        "driftline.feedback.act_refused",
     ]
     data: FeedbackData
 
@@ -236,6 +313,7 @@ OUTPUTS: dict[str, type[msgspec.Struct]] = {
     "uplift-window": UpliftWindow,
     "skew-window": SkewWindow,
     "lifecycle-window": LifecycleWindow,
+    "alarms-window": AlarmsWindow,
     "deadletter-headers": DeadLetterHeaders,
 }
 """The type of each message that others read, by name."""

@@ -339,3 +339,33 @@ class LifecycleWindow(msgspec.Struct, kw_only=True):
     last: Annotated[dict[str, LifecycleEntry], Meta(description="By kind of lifecycle event.")]
     announced: Annotated[dict[str, Instant], Meta(description="By version, when.")]
     served: Annotated[dict[str, Instant], Meta(description="By version, as of then the last.")]
+
+
+class AlarmFigures(msgspec.Struct, kw_only=True, rename={"right": "true", "wrong": "false"}):
+    """How often it was told, and what people said of it."""
+
+    told: int
+    right: Annotated[int, Meta(description="Judged true.")]
+    wrong: Annotated[int, Meta(description="Judged false.")]
+    expected: Annotated[int, Meta(description="Judged expected: there was something, and meant.")]
+    unjudged: int
+    precision: Annotated[float | None, Meta(description="true / (true + false).")]
+    promised_false: Annotated[
+        float | None, Meta(description="As the contract's budget has it, for that time.")
+    ]
+
+
+class AlarmsWindow(msgspec.Struct, kw_only=True):
+    """Alarms of the last 90 days beside the promise; told again when that changes."""
+
+    id: str
+    kind: Literal["alarms"]
+    model: str
+    as_of: Instant
+    number: Annotated[int, Meta(description="The highest one holds.")]
+    since: Annotated[Instant, Meta(description="90 days before, or when the model was first seen.")]
+    pages: AlarmFigures
+    notices: AlarmFigures
+    withheld: Annotated[
+        int, Meta(description="Over before the silence or maintenance that held them back was.")
+    ]

@@ -1,12 +1,15 @@
 """Incidents: findings that have one cause, and what people and systems are told about them.
 
 `Incidents` takes the findings of one model, slot by slot, and groups them: one cause, one incident,
-opened, updated, resolved. Each change becomes an *alert*; some ask the systems around the model to
-act, as *feedback* events. Both are CloudEvents whose ids are hashes of what they are about.
+opened, updated, escalated, resolved, reopened, and acknowledged, silenced and judged by people
+through lifecycle events (`driftline.incidents.acts`). Each change becomes an *alert*; some ask the
+systems around the model to act, as *feedback* events. Both are CloudEvents whose ids are hashes of
+what they are about.
 """
 
 from __future__ import annotations
 
+from driftline.incidents.acts import ACTS
 from driftline.incidents.context import Context, Served
 from driftline.incidents.drill import drill_message
 from driftline.incidents.history import ANNOUNCING, Told
@@ -16,6 +19,7 @@ from driftline.incidents.threshold import threshold_message
 from driftline.incidents.tracker import Incidents, Step
 
 __all__ = [
+    "ACTS",
     "ANNOUNCING",
     "Change",
     "Context",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from driftline.contract.types import HOUR
@@ -56,7 +57,9 @@ def alert_message(change: Change, contract: Contract, context: Context) -> tuple
     segment = tuple(sorted(told.get("segment", {}).items()))
     if columns and not segment:
         names = [feature] if feature is not None else []
-        window = context.window(incident.change_point, change.at, contract.slot, names)
+        # An act is later than the slots that had closed by then.
+        until = min(change.at, context.now)
+        window = context.window(incident.change_point, until, contract.slot, names)
     data: dict[str, Any] = {
         **told,
         "incident": incident.id,
@@ -76,15 +79,32 @@ def alert_message(change: Change, contract: Contract, context: Context) -> tuple
         "runbook": contract.runbook,
         "owner": _owner(contract),
         "replay": replay_command(incident, contract, context.topics, change.at),
+        **_said(incident),
     }
     if window is not None:
         data["window"] = {**window, "statistics": window["statistics"].get(feature)}
+    if change.escalate_to is not None:
+        data["escalate_to"] = change.escalate_to
     if change.state == "resolved":
         data["text"] = f"{change.reason}; it was: {told['text']}"
     name = hash_of("alert", incident.id, change.number)
     subject = contract.model if feature is None else f"{contract.model}/{feature}"
     value = cloud_event(name, f"alert.{change.state}", subject, change.at, data)
     return incident.id.encode(), value
+
+
+def _said(incident: Incident) -> dict[str, Any]:
+    """Return what people and time have made of it, each part where there is one."""
+    said: dict[str, Any] = {}
+    for name in ("acknowledged", "silenced", "verdict"):
+        word = getattr(incident, name)
+        if word is not None:
+            instants = {key: value for key, value in asdict(word).items() if key in {"at", "until"}}
+            said[name] = asdict(word) | {key: format_ts(at) for key, at in instants.items()}
+    if incident.flapping is not None:
+        returns = [format_ts(at) for at in incident.returns]
+        said["flapping"] = {"since": format_ts(incident.flapping), "returns": returns}
+    return said
 
 
 def finding_part(finding: Finding) -> dict[str, Any]:

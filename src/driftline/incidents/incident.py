@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -13,15 +13,38 @@ from driftline.events.frame import segment_of
 if TYPE_CHECKING:
     from driftline.detect.protocol import Finding, Severity
     from driftline.events.frame import Segment
+    from driftline.events.outputs import AlertState
 
-__all__ = ["Change", "ChangeState", "Incident", "Member", "hash_of"]
-
-ChangeState = Literal["opened", "updated", "resolved"]
+__all__ = ["Change", "Incident", "Member", "Silence", "Verdict", "Word", "hash_of"]
 
 
 def hash_of(*about: object) -> str:
     """Return a stable id: 16 hex digits of the SHA-256 of what something is about."""
     return hashlib.sha256(orjson.dumps(about)).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """What somebody has said of an incident: who, when (event time, microseconds) and why."""
+
+    by: str | None
+    at: int
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence(Word):
+    """Nothing is to be told until a time; `maintenance` where it is not of this incident alone."""
+
+    until: int
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(Word):
+    """Whether it was right to tell of it: ``true``, ``false`` or ``expected``."""
+
+    verdict: str
 
 
 @dataclass(slots=True)
@@ -71,6 +94,21 @@ class Incident:
         Count of changes reported so far.
     alert
         The opening finding's part of the alert, repeated when it is resolved.
+    severity, held
+        What alerts say; `held` where that is a notice only until a silence is over.
+    acknowledged, silenced, verdict
+        What people have said, since it opened or came back last.
+    returns
+        When it came back lately, microseconds.
+    flapping
+        Since when it comes and goes too often to be told each time.
+    calm_since
+        Since when it has been over, while it is flapping.
+    unattended
+        Since when it is a page that nobody has answered; None where somebody has, where it is no
+        page, and once that has been escalated.
+    over
+        It was resolved for good: only what is told of that change once more brings it back.
     """
 
     id: str
@@ -85,11 +123,30 @@ class Incident:
     resolved_at: int | None = None
     alert: dict[str, Any] = field(default_factory=dict)
     members: list[Member] = field(default_factory=list)
+    held: bool = False
+    acknowledged: Word | None = None
+    silenced: Silence | None = None
+    verdict: Verdict | None = None
+    returns: list[int] = field(default_factory=list)
+    flapping: int | None = None
+    calm_since: int | None = None
+    unattended: int | None = None
+    over: bool = False
 
     @property
     def delay(self) -> int:
         """How long after its change the opening finding came, microseconds."""
         return max(0, self.detected_at - self.change_point)
+
+    @property
+    def pages(self) -> bool:
+        """True where it is a page, told as one or held back."""
+        return self.held or self.severity == "page"
+
+    @property
+    def quiet(self) -> bool:
+        """True where it is not told of what changes in it."""
+        return self.silenced is not None or self.flapping is not None
 
     @property
     def cleared(self) -> bool:
@@ -122,7 +179,15 @@ class Incident:
             Member(**{**member, "segment": segment_of(member.get("segment", ()))})
             for member in state["members"]
         ]
-        return cls(**{**state, "members": members})
+        said = {
+            name: None if state[name] is None else kind(**state[name])
+            for name, kind in (
+                ("acknowledged", Word),
+                ("silenced", Silence),
+                ("verdict", Verdict),
+            )
+        }
+        return cls(**{**state, **said, "members": members})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +203,17 @@ class Change:
     at
         Event time of the change, microseconds.
     finding
-        The finding that made it; None when the incident was resolved without one (a new reference).
+        The finding that made it; None where it was time, a person or a new reference.
     incident
         A copy of the incident as it stood then.
+    escalate_to
+        Whom the contract names for a page that nobody answers.
     """
 
-    state: ChangeState
+    state: AlertState
     number: int
     reason: str
     at: int
     finding: Finding | None
     incident: Incident
+    escalate_to: str | None = None

@@ -43,11 +43,12 @@ class Violations:
     def on_change(self, change: Change) -> Messages:
         """Take a change of an incident; return messages for the `feedback` topic."""
         kind = change.finding.kind if change.finding is not None else change.incident.kind
-        if change.state != "opened" or kind not in SLA_OF:
+        if change.state not in {"opened", "reopened"} or kind not in SLA_OF:
             return []
         promise = SLA_OF[kind]
         text = change.finding.text if change.finding is not None else ""
-        name = hash_of("sla", self._contract.model, promise, change.incident.id)
+        again = () if change.state == "opened" else (change.number,)
+        name = hash_of("sla", self._contract.model, promise, change.incident.id, *again)
         return [self._message(name, promise, change.at, f"$.{promise}", text, change.incident.id)]
 
     def on_slot(self, now: int, new: list[str], *, predictions: bool) -> Messages:

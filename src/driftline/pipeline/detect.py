@@ -67,11 +67,13 @@ class Detect:
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             msg = f"panes topic, offset {offset}: expected a pane or a mark, got {value[:60]!r}"
             raise WireError(msg) from error
-        if what in {"pane", "joined"}:
+        if what in {"pane", "joined", "act"}:
             model = self._model(body["model"])
             if offset > model.offset:
                 if what == "pane":
                     model.on_pane(decode_pane(body, self._references.find))
+                elif what == "act":
+                    model.on_act(body)
                 else:
                     model.on_joined(body)
                 model.offset = offset
@@ -103,8 +105,8 @@ class Detect:
                 self._changed.add(name)
                 model.offset = offset
             until = self._marks.silent_until(model.liveness.allowed_silence)
-            if model.liveness.deadline <= until:
-                _extend(out, model.on_silence(until))
+            if model.deadline <= until:
+                _extend(out, model.on_time(until))
                 self._changed.add(name)
                 model.offset = offset
         return out

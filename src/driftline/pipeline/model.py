@@ -10,12 +10,14 @@ import msgspec
 
 from driftline.contract import HOUR
 from driftline.detect import Liveness, StateError, Unread
-from driftline.events.frame import segment_of
+from driftline.events.record import Source
 from driftline.incidents import ANNOUNCING, Context, Incidents, Served, Told, drill_message
+from driftline.pipeline.acts import Acts
 from driftline.pipeline.drill import Drills
 from driftline.pipeline.follow_up import FollowUp
 from driftline.pipeline.lifecycle import DRIFT_ACCEPTED, PRACTICE_ACCEPTED, note_of
 from driftline.pipeline.output import Output
+from driftline.pipeline.progress import Progress
 from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
 from driftline.pipeline.saved import read_panes, read_slot, save_panes, save_slot
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from driftline.pipeline.references import References
     from driftline.stats import PaneMessage, Reference
 
-FORMAT = 3
+FORMAT = 4
 RECENT_SLOTS = 64
 """Slots whose panes are kept to describe what an alert is about."""
 MOVING_SLOTS = 60
@@ -60,7 +62,7 @@ class Model:
         self._references = references
         self._open: dict[int, OpenSlot] = {}
         self._closed_to = -(2**62)
-        self._progress: dict[str, tuple[int, dict[tuple[Any, ...], int]]] = {}
+        self._progress = Progress()
         self._overdue = Pane.empty(None, 0)
         self._watched: Watched | None = None
         self._warmup = self._new_warm_up()
@@ -71,6 +73,9 @@ class Model:
         self._drills = Drills(contract)
         self._follow_up = FollowUp(contract)
         self._incidents = Incidents(contract)
+        self._acts = Acts()
+        # A slot that begins before t has been closed once the low mark is this far past t.
+        self._behind = contract.lateness + contract.slot
         self._recent: deque[tuple[int, Pane]] = deque(maxlen=RECENT_SLOTS)
         self._topics: set[str] = set()
         self._notes: set[str] = set()
@@ -82,7 +87,13 @@ class Model:
     def next_close(self) -> int:
         """Low mark at which something is to be done next, microseconds."""
         slot = min(self._open, default=2**62) + self._contract.slot
-        return min(slot, self._windows.next_end, self._follow_up.due) + self._contract.lateness
+        closing = min(slot, self._windows.next_end, self._follow_up.due) + self._contract.lateness
+        return min(closing, self._acts.due)
+
+    @property
+    def deadline(self) -> int:
+        """Event time at which time alone has something to tell, microseconds."""
+        return min(self.liveness.deadline, self._incidents.due + self._behind)
 
     @property
     def warming_up(self) -> int:
@@ -92,7 +103,9 @@ class Model:
     def on_pane(self, message: PaneMessage) -> None:
         """Merge one pane of one source partition into its slot."""
         key = message.key
-        if self._is_repeat(message):
+        beyond = self._progress.repeats(message)
+        if beyond is not None:
+            self._overdue.late += beyond
             return
         told = {key.kind} if note_of(key.kind) is not None else set()
         if key.start < self._closed_to:
@@ -114,6 +127,10 @@ class Model:
             # Its inputs had been thought idle, if that slot has closed: it counts in the next one.
             self._slot(max(joined.start, self._closed_to)).join(joined.cells)
 
+    def on_act(self, body: dict[str, Any]) -> None:
+        """Take what somebody does about an incident: a decoded message."""
+        self._acts.add(body)
+
     def _slot(self, start: int) -> OpenSlot:
         slot = self._open.get(start)
         if slot is None:
@@ -126,35 +143,26 @@ class Model:
             slot = self._open[start] = OpenSlot()
         return slot
 
-    def _is_repeat(self, message: PaneMessage) -> bool:
-        """Tell a pane that was sent before: a source closes its slots in ascending order."""
-        key, pane = message.key, message.pane
-        about = (key.segment, key.kind, message.part)
-        start, seen = self._progress.get(str(message.source), (-(2**62), {}))
-        if key.start < start:
-            return True
-        if key.start > start:
-            seen = {}
-        held = pane.rows + pane.late + pane.dead + pane.duplicates
-        before = seen.get(about)
-        seen[about] = max(held, before or 0)
-        self._progress[str(message.source)] = (key.start, seen)
-        if before is None:
-            return False
-        # An idle source was closed, its owner died before it could say so, and more had come by
-        # then: what the pane holds beyond the one that was merged is late.
-        self._overdue.late += max(0, held - before)
-        return True
-
     def close(self, low: int) -> Output:
-        """Close every slot and window that all sources have passed, in order."""
+        """Close every slot and window that all sources have passed, in order, and act meanwhile."""
         out = Output()
         done = low - self._contract.lateness
         for start in sorted(s for s in self._open if s + self._contract.slot <= done):
+            self._act(start + self._behind, out)
+            self._pass(start, out)
             self._publish_windows(start, out, passed=True)
             self._close_slot(start, self._open.pop(start), out)
+        self._act(low + 1, out)
         self._publish_windows(done, out, passed=False)
         return out
+
+    def _act(self, until: int, out: Output) -> None:
+        """Take the acts before a time: of the slots, those that could be closed by then count."""
+        for act in self._acts.take(until):
+            self._pass(act.at - self._behind, out)
+            self._topics.add(Source.parse(act.source).topic)
+            context = self._context(act.at - self._contract.lateness)
+            out.add(self._incidents.on_act(act.kind, act.at, act.told, context))
 
     def _publish_windows(self, until: int, out: Output, *, passed: bool) -> None:
         out.windows.extend((key, value) for _, key, value in self._windows.close(until))
@@ -269,21 +277,25 @@ class Model:
                 self._windows.add(slot, segment, pane)
         self._warmup = self._new_warm_up()
 
-    def on_silence(self, until: int) -> Output:
-        """Report that event time has reached `until` (microseconds) without events.
+    def on_time(self, until: int) -> Output:
+        """Report what follows from event time having reached `until` (microseconds) without events.
 
-        What is published names the moment at which the silence became one, not `until`: how far
-        time had come when somebody looked must not show.
+        What is published names the moment at which a silence became one, not `until`: how far time
+        had come when somebody looked must not show.
         """
         out = Output()
-        for finding in self.liveness.on_time(until):
-            self._report([finding], finding.detected_at, out)
+        self._pass(until - self._behind, out)
         return out
 
+    def _pass(self, moment: int, out: Output) -> None:
+        """Tell what time alone has done by a moment: what falls silent, what is due."""
+        for finding in self.liveness.on_time(moment + self._behind):
+            self._report([finding], finding.detected_at, out)
+        if self._incidents.due <= moment:
+            out.add(self._incidents.on_time(self._context(moment)))
+
     def _report(self, findings: Sequence[Finding], now: int, out: Output) -> None:
-        changes = self._incidents.step(findings, self._context(now))
-        out.alerts.extend(changes.alerts)
-        out.feedback.extend(changes.feedback)
+        out.add(self._incidents.step(findings, self._context(now)))
 
     def _context(self, now: int) -> Context:
         return Context(
@@ -305,10 +317,7 @@ class Model:
             "overdue": save_panes({((), ""): self._overdue}),
             "topics": sorted(self._topics),
             "notes": sorted(self._notes),
-            "progress": {
-                source: [start, sorted(seen.items())]
-                for source, (start, seen) in self._progress.items()
-            },
+            "progress": self._progress.snapshot(),
             "open": [[start, save_slot(slot)] for start, slot in sorted(self._open.items())],
             "recent": [[start, save_panes({((), ""): pane})] for start, pane in self._recent],
             "windows": self._windows.snapshot(),
@@ -320,6 +329,7 @@ class Model:
             "drills": self._drills.snapshot(),
             "follow_up": self._follow_up.snapshot(),
             "incidents": self._incidents.snapshot(),
+            "acts": self._acts.snapshot(),
         }
         # Raw rows of a warm-up are bulky text; a message has a largest size.
         return zlib.compress(msgspec.msgpack.encode(state), 1)
@@ -348,10 +358,7 @@ class Model:
         self._closed_to = state["closed_to"]
         self._overdue = read_panes(state["overdue"], self.name, find)[(), ""]
         self._topics, self._notes = set(state["topics"]), set(state["notes"])
-        self._progress = {
-            source: (start, {(segment_of(about[0]), *about[1:]): held for about, held in seen})
-            for source, (start, seen) in state["progress"].items()
-        }
+        self._progress.restore(state["progress"])
         task = self._follow_up.task_of(state["follow_up"])
         self._open = {
             start: read_slot(saved, self.name, find, task) for start, saved in state["open"]
@@ -364,6 +371,7 @@ class Model:
         self.liveness.restore(state["liveness"])
         self._unread.restore(state["unread"])
         self._incidents.restore(state["incidents"])
+        self._acts.restore(state["acts"])
         self._follow_up.restore(state["follow_up"])
         if state["reference"] is None:
             self._drills.restore(state["drills"], None)

@@ -11,6 +11,7 @@ from driftline.contract import Contract
 from driftline.events.codec import Decoder
 from driftline.events.record import UNATTRIBUTED
 from driftline.ledger.packing import Packer
+from driftline.pipeline.acts import encode_act, is_act
 from driftline.pipeline.checkpoint import Checkpoint
 from driftline.pipeline.grouping import Group, group_rows
 from driftline.pipeline.lifecycle import LIFECYCLE, kind_of, note_of
@@ -109,6 +110,7 @@ class Observe:
         self._open: dict[PaneKey, _Open] = {}
         self._segments: dict[tuple[str, str, int], set[Segment]] = {}
         self._unplaced: list[DeadLetter] = []
+        self._acts: list[tuple[bytes, bytes]] = []
         self._repeats = Repeats()
         self._packer = Packer(book, source, ledger_partitions)
         self._sent = NEVER
@@ -261,6 +263,10 @@ class Observe:
     ) -> None:
         """Count lifecycle events, each that says something of its own in a pane of its own."""
         for row, start in enumerate(slot.tolist()):
+            if is_act(frame, row):
+                act = encode_act(frame, row, self.source, start)
+                self._acts.append((frame.model.encode(), act))
+                continue
             kind = kind_of(frame, row)
             if PaneKey(frame.model, (), kind, start) not in self._open:
                 about = frame.model, start
@@ -291,7 +297,7 @@ class Observe:
                 if frame.type == "prediction" and name in frame.values:
                     count_names(counted, frame.values[name], group.rows)
             if pane.reference is None:
-                pane.raw.append(_raw_rows(self.source, frame, group.rows))
+                pane.raw.append(RawRows.of(self.source, frame, group.rows))
             else:
                 binned.append((group, held))
         # Panes of one batch nearly always share one reference; it changes once in a model's life.
@@ -363,7 +369,8 @@ class Observe:
         self._unplaced.clear()
 
     def _emit(self, dead: list[DeadLetter]) -> Emission:
-        emission = Emission(ledger=self._packer.take(), dead=dead)
+        acts, self._acts = self._acts, []
+        emission = Emission(panes=list(acts), ledger=self._packer.take(), dead=dead)
         closed = [key for key, held in self._open.items() if held.close_at <= self._mark]
         # Slots in ascending order: detect tells a repeat by a source's slots never going back.
         closed.sort(key=lambda key: (key.start, key))
@@ -375,7 +382,8 @@ class Observe:
                 continue  # published before the restart; this one may lack the events before it
             name = key.model.encode()
             emission.panes.extend((name, m) for m in encode_pane(key, self.source, held.pane))
-        if closed or self._mark // self._tick > self._sent // self._tick:
+        # An act waits for the time it came at.
+        if closed or acts or self._mark // self._tick > self._sent // self._tick:
             emission.mark = encode_mark(self.source, self._mark)
             self._sent = self._mark
         return emission
@@ -384,17 +392,3 @@ class Observe:
 def topic_model(source: Source) -> str:
     """Name under which a source's unattributable dead letters are counted."""
     return f"{UNATTRIBUTED}{source.topic}"
-
-
-def _raw_rows(source: Source, frame: Frame, rows: npt.NDArray[np.int64]) -> RawRows:
-    part = frame if rows.size == frame.rows else frame.take(rows)
-    return RawRows(
-        source=source,
-        kind=frame.type,
-        ts=part.ts.tolist(),
-        offset=part.offset.tolist(),
-        index=part.index.tolist(),
-        columns=dict(part.columns),
-        featured=None if part.featured is None else part.featured.tolist(),
-        invalid={name: wrong.tolist() for name, wrong in part.invalid.items() if wrong.size},
-    )

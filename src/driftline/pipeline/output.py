@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from driftline.incidents import Step
 
 __all__ = ["Output"]
 
@@ -15,6 +19,12 @@ class Output:
     alerts: list[tuple[bytes, bytes]] = field(default_factory=list)
     feedback: list[tuple[bytes, bytes]] = field(default_factory=list)
     references: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        """Take what a step of the incidents publishes."""
+        self.alerts.extend(step.alerts)
+        self.feedback.extend(step.feedback)
+        self.windows.extend(step.windows)
 
     def __bool__(self) -> bool:
         """Return whether there is anything to publish."""

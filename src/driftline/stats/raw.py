@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
+    from driftline.events.frame import Frame
     from driftline.events.record import Source
 
 
@@ -33,6 +37,21 @@ class RawRows:
     columns: dict[str, Sequence[Any]]
     featured: list[bool] | None = None
     invalid: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, source: Source, frame: Frame, rows: npt.NDArray[np.int64]) -> RawRows:
+        """Take some rows of a frame, given in ascending order."""
+        part = frame if rows.size == frame.rows else frame.take(rows)
+        return cls(
+            source=source,
+            kind=frame.type,
+            ts=part.ts.tolist(),
+            offset=part.offset.tolist(),
+            index=part.index.tolist(),
+            columns=dict(part.columns),
+            featured=None if part.featured is None else part.featured.tolist(),
+            invalid={name: wrong.tolist() for name, wrong in part.invalid.items() if wrong.size},
+        )
 
     @property
     def rows(self) -> int:
