@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 
 import orjson
 import pytest
 
-from driftline.contract import Book, Contract, DetectorPlan, ReferencePlan, WindowPlan
+from driftline.contract import Book, Contract, DetectorPlan, Owner, ReferencePlan, WindowPlan
 from driftline.events.mapping import InputSpec
 from driftline.events.record import Record, Source
 from driftline.pipeline.detect import Detect
@@ -17,7 +18,11 @@ from driftline.pipeline.references import References
 START = 1_700_000_000
 MINUTE = 60_000_000
 SOURCES = [Source("predictions", p) for p in range(3)]
-SPEC = InputSpec(topic="predictions", type="prediction")
+LIFECYCLE = Source("lifecycle", 0)
+SPECS = {
+    "predictions": InputSpec(topic="predictions", type="prediction"),
+    "lifecycle": InputSpec(topic="lifecycle", type="lifecycle"),
+}
 
 
 def book() -> Book:
@@ -25,6 +30,7 @@ def book() -> Book:
         (
             Contract(
                 model="a",
+                owner=Owner(team="t", escalation="chief", escalate_after=MINUTE),
                 slot=10_000_000,
                 lateness=5_000_000,
                 reference=ReferencePlan(events=700),
@@ -69,14 +75,18 @@ def traffic(source: Source, seed: int, seconds: int = 400) -> list[Record]:
 class Bus:
     """One `panes` partition and one `references` topic, kept in memory: only order matters here."""
 
-    def __init__(self, seed: int, cuts: list[int]) -> None:
+    def __init__(self, seed: int, cuts: list[int], acts: list[Record] | None = None) -> None:
         self.rng = random.Random(seed)
         self.references = References()
         self.records = {s: traffic(s, 1) for s in SOURCES}
-        self.observers = {s: Observe(s, SPEC, book(), self.references) for s in SOURCES}
+        if acts is not None:
+            self.records[LIFECYCLE] = acts
+        self.observers = {
+            s: Observe(s, SPECS[s.topic], book(), self.references) for s in self.records
+        }
         self.cuts = cuts
         self.panes: list[bytes] = []
-        self.detect = Detect(book(), SOURCES, self.references)
+        self.detect = Detect(book(), list(self.records), self.references)
         self.read = 0
         self.published: dict[str, dict[str, bytes]] = {
             "windows": {},
@@ -87,7 +97,7 @@ class Bus:
         self.committed = 0
 
     def observe_some(self) -> bool:
-        waiting = [s for s in SOURCES if self.records[s]]
+        waiting = [s for s in self.records if self.records[s]]
         if not waiting:
             return False
         source = self.rng.choice(waiting)
@@ -123,13 +133,13 @@ class Bus:
             self.committed = self.detect.position()
 
     def crash(self) -> None:
-        self.detect = Detect(book(), SOURCES, self.references)
+        self.detect = Detect(book(), list(self.records), self.references)
         for key, value in self.saved.items():
             self.detect.restore(key, value)
         self.read = self.committed
 
     def finish(self) -> dict[str, dict[str, bytes]]:
-        for source in SOURCES:
+        for source in self.records:
             self.send(self.observers[source].finish())
         while self.read < len(self.panes):
             self.publish(self.detect.on_message(self.read, self.panes[self.read]))
@@ -137,8 +147,8 @@ class Bus:
         return self.published
 
 
-def straight() -> dict[str, dict[str, bytes]]:
-    bus = Bus(0, [50])
+def straight(acts: list[Record] | None = None) -> dict[str, dict[str, bytes]]:
+    bus = Bus(0, [50], acts)
     while bus.observe_some():
         bus.detect_some()
     return bus.finish()
@@ -165,18 +175,65 @@ def test_windows_count_every_event_once():
     assert counted == sum(len(traffic(s, 1)) for s in SOURCES)
 
 
-@pytest.mark.parametrize("seed", range(4))
+def lives(published: dict[str, dict[str, bytes]]) -> dict[str, list[str]]:
+    """The states of each incident of model a, in order of number."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for value in published["alerts"].values():
+        data = orjson.loads(value)["data"]
+        if data["model"] == "a":
+            found.setdefault(data["incident"], []).append((data["number"], data["state"]))
+    return {name: [state for _, state in sorted(told)] for name, told in found.items()}
+
+
+def acts() -> list[Record]:
+    """What people do in the seconds after the page of x, and what cannot be done."""
+    opened = [orjson.loads(v) for v in EXPECTED["alerts"].values()]
+    page = next(
+        a["data"] for a in opened if a["data"]["feature"] == "x" and a["data"]["number"] == 1
+    )
+    seen = int(datetime.fromisoformat(page["detected_at"]).timestamp()) + 7
+    name, out = page["incident"], []
+    for seconds, kind, more in (
+        (0.5, "incident_acknowledged", {"incident": name, "by": "ana", "why": "on it"}),
+        (3, "incident_silenced", {"incident": name, "until": seen + 40}),
+        (3, "incident_judged", {"incident": name, "verdict": "perhaps"}),
+        (5, "incident_judged", {"incident": name, "verdict": True, "by": "ana"}),
+        (20, "incident_acknowledged", {"incident": "0123456789abcdef"}),
+        (25, "maintenance", {"since": seen - 60, "until": seen + 60, "why": "a move"}),
+    ):
+        event = {"model": "a", "ts": seen + seconds, "kind": kind, **more}
+        out.append(Record(len(out), int((seen + seconds) * 1000), orjson.dumps(event)))
+    return out
+
+
+ACTS = acts()
+ACTED = straight(ACTS)
+
+
+def test_an_unanswered_page_is_escalated_and_an_answered_one_is_not():
+    (escalated,) = [orjson.loads(v) for v in EXPECTED["alerts"].values() if b"alert.escalated" in v]
+    assert escalated["data"]["escalate_to"] == "chief"
+    assert not any("escalated" in states for states in lives(ACTED).values())
+    told = [states for states in lives(ACTED).values() if "acknowledged" in states]
+    assert [s for s in told[0] if s in {"acknowledged", "silenced", "judged"}] == [
+        "acknowledged", "silenced", "judged", "silenced",
+    ]  # fmt: skip
+    refused = [orjson.loads(v) for v in ACTED["feedback"].values() if b"act_refused" in v]
+    assert sorted(event["data"]["path"] for event in refused) == ["$.incident", "$.verdict"]
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_any_interleaving_publishes_the_same_bytes(seed):
-    bus = Bus(seed, [1, 7, 40, 200])
+    bus = Bus(seed, [1, 7, 40, 200], ACTS if seed % 2 else None)
     while bus.observe_some():
         if bus.rng.random() < 0.4:
             bus.detect_some()
-    assert bus.finish() == EXPECTED
+    assert bus.finish() == (ACTED if seed % 2 else EXPECTED)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_crash_anywhere_publishes_the_same_bytes(seed):
-    bus = Bus(seed, [5, 40, 100])
+    bus = Bus(seed, [5, 40, 100], ACTS)
     crashes = 0
     while bus.observe_some():
         bus.detect_some()
@@ -186,4 +243,4 @@ def test_a_crash_anywhere_publishes_the_same_bytes(seed):
             crashes += 1
             bus.crash()
     assert crashes
-    assert bus.finish() == EXPECTED
+    assert bus.finish() == ACTED

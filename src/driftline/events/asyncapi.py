@@ -9,6 +9,10 @@ from driftline.events.schema import components
 __all__ = ["asyncapi"]
 
 _ENVELOPE = "One event, or a JSON array of events, at most 1 MiB each; UTF-8; any key, or none."
+_WINDOWS = (
+    "window quality-window decisions-window uplift-window skew-window lifecycle-window "
+    "alarms-window"
+)
 _TOPICS: dict[str, tuple[str, str, str]] = {
     # channel: (action of driftline, shapes by space, what it is)
     "predictions": ("receive", "prediction", f"What models predicted. {_ENVELOPE}"),
@@ -21,8 +25,7 @@ _TOPICS: dict[str, tuple[str, str, str]] = {
     "feedback": ("send", "feedback", "What the systems around a model are asked to do."),
     "windows": (
         "send",
-        "window quality-window decisions-window uplift-window skew-window lifecycle-window "
-        "alarms-window",
+        _WINDOWS,
         "Statistics by window; how good a model's predictions are and what comes of them.",
     ),
     "deadletter": (

@@ -64,7 +64,9 @@ def encode_act(frame: Frame, row: int, source: Source, start: int) -> bytes:
 
 
 def _kept(value: Any) -> str | int | float:
-    return value if type(value) in {int, float} else str(value)[:LONGEST]
+    if isinstance(value, bool):
+        return "true" if value else "false"  # a verdict, as JSON has it
+    return value if isinstance(value, int | float) else str(value)[:LONGEST]
 
 
 class Waiting(NamedTuple):

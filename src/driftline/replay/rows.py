@@ -34,7 +34,7 @@ __all__ = ["RowsFeed"]
 BLOCK_ROWS = 16_384
 TEXT = frozenset(
     ["model", "type", "prediction_id", "entity_id", "version", "action", "recommended", "actor"]
-    + ["reason", "arm", "kind", "why", "by", "source"]
+    + ["reason", "arm", "kind", "why", "by", "source", "incident", "verdict"]
 )
 """Columns of a CSV that are text whatever they look like: "0012" is no number."""
 

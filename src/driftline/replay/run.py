@@ -13,6 +13,7 @@ from msgspec import structs
 
 from driftline.bus.config import Config
 from driftline.errors import DriftlineError, UsageError
+from driftline.replay.alarms import alarms_of
 from driftline.replay.driver import Driver
 from driftline.replay.files import open_file
 from driftline.replay.naming import NamedFile, NamedTopic, parse_sources
@@ -130,6 +131,7 @@ def replay(
         ],
         warming_up=driver.warming_up(),
         drills=drills_of(out / "feedback.jsonl"),
+        alarms=alarms_of(out / "windows.jsonl"),
         references=driver.references(),
         seconds=clock() - begun,
     )

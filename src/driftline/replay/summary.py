@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Drilled", "Found", "Summary", "drills_of", "incidents_of", "told_of"]
 
 MAX_FOUND = 1_000
+OF_FINDINGS = ("opened", "updated", "escalated", "reopened")
+"""States of alerts that may tell of a finding; what time alone has done repeats the first one."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Found:
     """What alerts last told of each column: ``feature``, ``segment`` where it is about one, and
     ``text``; where evidence has them ``interval`` (of the change point) and ``with`` (the columns
     that it moves with, or no longer)."""
+    verdict: str | None = None
+    """What people have judged: ``true``, ``false``, ``expected``; None where nobody has."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; ``segment`` is left out where it is empty."""
@@ -85,6 +89,8 @@ class Summary:
         What was read, with the number of records.
     drills
         Drills that came to an end, in order of time.
+    alarms
+        Pages beside the promise by model, as last told (`driftline.replay.alarms`).
     references
         The latest reference of each model that was met; not part of the file.
     warming_up
@@ -100,6 +106,7 @@ class Summary:
     sources: list[dict[str, Any]]
     warming_up: dict[str, int] = field(default_factory=dict)
     drills: list[Drilled] = field(default_factory=list)
+    alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -121,6 +128,7 @@ class Summary:
             "differing": self.differing,
             "warming_up": self.warming_up,
             "sources": self.sources,
+            "alarms": dict(list(self.alarms.items())[:MAX_FOUND]),
             "drills": [asdict(drilled) for drilled in self.drills[:MAX_FOUND]],
             "found": [found.to_json() for found in self.found[:MAX_FOUND]],
             "seconds": round(self.seconds, 3),
@@ -130,8 +138,14 @@ class Summary:
 
 
 def incidents_of(alerts: Path) -> list[Found]:
-    """Read alerts in canonical order, and return each incident once, in the order of opening."""
+    """Read alerts in canonical order, and return each incident once, in the order of opening.
+
+    An act stands in that order by its own time, which may be later than changes that followed it:
+    of an incident the highest number has the last word.
+    """
     found: dict[str, Found] = {}
+    numbers: dict[str, int] = {}
+    told_at: dict[str, str] = {}
     with alerts.open("rb") as file:
         for line in file:
             data = orjson.loads(line)["data"]
@@ -139,16 +153,22 @@ def incidents_of(alerts: Path) -> list[Found]:
             held = found.get(name)
             if held is None:
                 held = found[name] = _opened(data)
-            held.features = data["features"]
-            held.members = data["members"]
-            held.severity = data["severity"]
-            held.detectors = data["detectors"]
-            held.resolved_at = data["resolved_at"]
+            if data["number"] > numbers.get(name, 0):
+                numbers[name] = data["number"]
+                held.features = data["features"]
+                held.members = data["members"]
+                held.severity = data["severity"]
+                held.detectors = data["detectors"]
+                held.resolved_at = data["resolved_at"]
+                held.verdict = data.get("verdict", {}).get("verdict")
+            if data["state"] not in OF_FINDINGS or data["detected_at"] < told_at.get(name, ""):
+                continue
+            told_at[name] = data["detected_at"]
             same = (data["feature"], data.get("segment", {})) == (held.feature, held.segment)
-            if same and data["state"] != "resolved":
+            if same:
                 held.effect, held.effect_unit = data["effect"], data["effect_unit"]
                 held.text = data["text"]
-            if data["feature"] is not None and data["state"] != "resolved":
+            if data["feature"] is not None:
                 _tell(held.told, data)
     return list(found.values())
 

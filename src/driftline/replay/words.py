@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from driftline.events.time import short_ts
+from driftline.replay.alarms import alarms_in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,8 @@ def print_summary(summary: Summary, out: Path, console: Console) -> None:
             _say(console, f"… and {len(summary.found) - MAX_ROWS:,} more in alerts.jsonl")
     else:
         _say(console, "No incident.")
+    for model, told in summary.alarms.items():
+        _say(console, f"{escape(model)}: {alarms_in_words(told)}")
     if summary.drills:
         console.print()
         for drilled in summary.drills[:MAX_ROWS]:

@@ -91,5 +91,5 @@ def is_page(change: Change) -> bool:
     An incident that opens as a page does, one that becomes a page, and one that comes back as a
     page after it was resolved; what joins an incident that people know of does not.
     """
-    woken = change.state == "opened" or change.reason in {"it is a page now", "it came back"}
+    woken = change.state in {"opened", "escalated", "reopened"}
     return woken and change.incident.severity == "page"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from driftline.replay.alarms import alarms_in_words
 from driftline.replay.review.acting import acting
 from driftline.replay.review.evidence import Evidence, day, how_long
 from driftline.replay.review.going_wrong import going_wrong
@@ -102,6 +103,9 @@ def _monitoring(facts: Facts) -> list[Evidence]:
             "alerts",
         )
     ]
+    alarms = facts.last("alarms")
+    if alarms is not None:
+        told.append(Evidence(alarms_in_words(alarms), "verdicts"))
     if facts.readers is not None:
         groups = ", ".join(
             f"{name} ({lag:,} not read yet)" for name, lag in sorted(facts.readers.items())

@@ -28,7 +28,7 @@ MOST_EVENTS = 10_000
 """Feedback events that are looked at, the latest."""
 MOST_PART_WINDOWS = 100
 """Windows of each kind and segment that are looked at, the latest."""
-KINDS = ("quality", "decisions", "uplift", "skew", "lifecycle")
+KINDS = ("quality", "decisions", "uplift", "skew", "lifecycle", "alarms")
 
 
 @dataclass
@@ -145,7 +145,9 @@ def _windows(path: Path, facts: Facts) -> None:
                 segment = segment_of(window)
                 mine = held.setdefault((kind, segment), {})
                 # Of what is told once for all time, the latest is all there is.
-                mine[window.get("start", "")] = window
+                place = window.get("start", "")
+                if window.get("number", 0) >= mine.get(place, {}).get("number", 0):
+                    mine[place] = window
                 if len(mine) > (MOST_PART_WINDOWS if segment else MOST_WINDOWS):
                     del mine[min(mine)]
             elif kind is None and not window["segment"] and window["length_s"] == window["hop_s"]:
