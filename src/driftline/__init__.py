@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from driftline.bus.alerts import Alerts, AsyncAlerts, open_incidents
+    from driftline.bus.alerts import Alerts, AsyncAlerts
+    from driftline.bus.incidents import open_incidents
     from driftline.publish import AsyncPublisher, Publisher
 
 __all__ = [
@@ -26,10 +27,14 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """Import what programs use when they first ask for it: a client of Kafka is a lot to load."""
-    if name in {"Alerts", "AsyncAlerts", "open_incidents"}:
+    if name in {"Alerts", "AsyncAlerts"}:
         from driftline.bus import alerts
 
         return getattr(alerts, name)
+    if name == "open_incidents":
+        from driftline.bus import incidents
+
+        return incidents.open_incidents
     if name in {"AsyncPublisher", "Publisher"}:
         from driftline import publish
 

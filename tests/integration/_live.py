@@ -98,6 +98,7 @@ class Live:
         }
         for name, value in (self.settings | settings).items():
             body[name] = body[name] | value if isinstance(value, dict) else value
+        body = {name: value for name, value in body.items() if value is not None}
         path = self.folder / f"driftline-{time.monotonic_ns()}.yaml"
         path.write_text(yaml.safe_dump(body))
         return path

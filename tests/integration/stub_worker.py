@@ -70,6 +70,8 @@ class StubObserve:
         self._position = records[-1].offset + 1
         return self._emit(self._position // SLOT, dead)
 
+    settled = False
+
     def on_idle(self, wall: int, quiet_for: int) -> Any:
         del wall
         return self._emit(2**62, [])

@@ -24,7 +24,6 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from driftline.bus.clients import close, unreachable
 from driftline.bus.config import BrokerConfig
-from driftline.bus.reader import read
 from driftline.errors import UsageError
 from driftline.events.outputs import Alert, AlertState
 
@@ -34,12 +33,10 @@ if TYPE_CHECKING:
 
     from aiokafka.structs import ConsumerRecord
 
-__all__ = ["Alerts", "AsyncAlerts", "open_incidents"]
+__all__ = ["Alerts", "AsyncAlerts", "Wanted", "decoded", "reached"]
 
 log = logging.getLogger(__name__)
 
-MOST_INCIDENTS = 100_000
-"""Open incidents that `open_incidents` holds; of more the oldest are left out, which is logged."""
 _decode = msgspec.json.Decoder(Alert).decode
 _OUTSIDE = "alerts: expected to be used in a with block, got none"
 _SEVERITIES = ("page", "notice")
@@ -58,8 +55,14 @@ class _Asked(TypedDict, total=False):
     idle_s: float | None
 
 
-class _Wanted:
-    """Which alerts a program asks for; empty is all."""
+class Wanted:
+    """Which alerts a program asks for; empty is all.
+
+    Raises
+    ------
+    UsageError
+        A severity or state that does not exist.
+    """
 
     def __init__(
         self, models: Iterable[str], kinds: Iterable[str], states: Iterable[str], severity: str
@@ -75,6 +78,7 @@ class _Wanted:
         self._pages = severity == "page"
 
     def __call__(self, alert: Alert) -> bool:
+        """Return whether an alert is one of them."""
         data = alert.data
         return (
             (not self._models or any(fnmatchcase(data.model, each) for each in self._models))
@@ -99,10 +103,10 @@ class AsyncAlerts:
         severity: str = "notice",
         idle_s: float | None = None,
     ) -> None:
-        self._broker = _reached(broker)
+        self._broker = reached(broker)
         self._group = group
         self._topic = f"{prefix}alerts"
-        self._wanted = _Wanted(models, kinds, states, severity)
+        self._wanted = Wanted(models, kinds, states, severity)
         self._idle_s = idle_s
         self._consumer: AIOKafkaConsumer | None = None
         self._handled: dict[TopicPartition, int] = {}
@@ -172,7 +176,7 @@ class AsyncAlerts:
         if record.value is None:
             return None  # compaction's word that an incident is forgotten
         place = f"{record.topic}[{record.partition}] offset {record.offset}"
-        alert = _decoded(record.value, place)
+        alert = decoded(record.value, place)
         self.unreadable += alert is None
         return alert
 
@@ -280,44 +284,12 @@ class Alerts:
             raise StopIteration from None
 
 
-def open_incidents(
-    broker: str | BrokerConfig = "127.0.0.1:9092",
-    *,
-    prefix: str = "driftline.",
-    models: Iterable[str] = (),
-    kinds: Iterable[str] = (),
-    severity: str = "notice",
-) -> list[Alert]:
-    """Return the last word on each incident that is open now, the oldest first.
-
-    For the parameters see `Alerts`. At most `MOST_INCIDENTS` are held.
-    """
-    wanted = _Wanted(models, kinds, (), severity)
-    found: dict[str, Alert] = {}
-    for source, records in read(_reached(broker), f"{prefix}alerts"):
-        for record in records:
-            if record.value is None:
-                continue
-            alert = _decoded(record.value, f"{source} offset {record.offset}")
-            if alert is None:
-                continue
-            found.pop(alert.data.incident, None)
-            # What was judged after it was resolved is still resolved.
-            if alert.data.resolved_at is None:
-                found[alert.data.incident] = alert
-            if len(found) > MOST_INCIDENTS:
-                oldest = next(iter(found))
-                log.warning("more than %d open incidents: %s left out", MOST_INCIDENTS, oldest)
-                del found[oldest]
-    kept = [alert for alert in found.values() if wanted(alert)]
-    return sorted(kept, key=lambda alert: (alert.data.opened_at, alert.data.incident))
-
-
-def _reached(broker: str | BrokerConfig) -> BrokerConfig:
+def reached(broker: str | BrokerConfig) -> BrokerConfig:
+    """Return how to reach a broker that may be named by its address alone."""
     return BrokerConfig(bootstrap=broker) if isinstance(broker, str) else broker
 
 
-def _decoded(value: bytes, place: str) -> Alert | None:
+def decoded(value: bytes, place: str) -> Alert | None:
     """Read a message; one that is no alert is logged."""
     try:
         return _decode(value)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer
 
-    from driftline.bus.owners import Owner
+    from driftline.bus.owners import ObserveOwner, Owner
     from driftline.bus.runtime import Runtime
     from driftline.events.record import Source
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 QUERY_S = 5.0
+SETTLED_S = 2.0
+"""How long a partition of acts alone holds time back: for further ones on their way."""
 SECOND = 1_000_000
 
 
@@ -134,10 +136,20 @@ class IdleWatch:
                 self._idle.discard(source)
             self._since[source] = (owner.handled, wall, since)
             # A partition that never held a record (an input nobody uses) has nothing to wait for.
-            if now - since >= self._after_s or owner.handled == 0:
+            if now - since >= self._patience(owner) or owner.handled == 0:
                 self._idle.add(source)
                 quiet_for = int((now - since) * SECOND)
                 await self._runtime.delivery.submit(owner.idle(epoch, wall, quiet_for))
+
+    def _patience(self, owner: ObserveOwner) -> float:
+        """Return how long a partition has to be empty, seconds.
+
+        People act on incidents while everything else goes on: what has been handed on whole must
+        not hold up what all models find, unless the configuration says how long.
+        """
+        if owner.observe.settled and self._runtime.config.idle_after is None:
+            return min(SETTLED_S, self._after_s)
+        return self._after_s
 
     def _judge_quiet(self, ends: Mapping[Source, int], now: float, *, settled: bool) -> None:
         """Note since when nothing has come in, nothing has come out, and all is handled.

@@ -29,6 +29,8 @@ class ObservePart(Protocol):
     source: Source
     events: int
 
+    @property
+    def settled(self) -> bool: ...  # noqa: D102
     def on_batch(self, records: Sequence[RawRecord]) -> Emission: ...  # noqa: D102
     def on_idle(self, wall: int, quiet_for: int) -> Emission: ...  # noqa: D102
     def checkpoint(self) -> Checkpoint: ...  # noqa: D102

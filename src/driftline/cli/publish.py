@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from driftline.cli._configured import configured
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -61,7 +63,7 @@ def command(
     from driftline.publish import Settings
     from driftline.publish.core import Core
 
-    effective = _config(config, bootstrap, prefix)
+    effective = configured(config, bootstrap, prefix)
     connection = effective.broker.client()
     settings = Settings(
         bootstrap=connection.pop("bootstrap_servers"),
@@ -100,14 +102,6 @@ def _run(feeds: Sequence[Feed], pump: Pump) -> bool:
     finally:
         signal.signal(signal.SIGTERM, before)
     return False
-
-
-def _config(path: Path | None, bootstrap: str | None, prefix: str | None) -> Config:
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
-
-    found = load(path) if path is not None else Config()
-    return found.with_overrides(bootstrap=bootstrap, prefix=prefix)
 
 
 def _topics(given: Sequence[str]) -> dict[Any, str]:

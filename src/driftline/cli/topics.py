@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftline.cli._configured import configured
+
 if TYPE_CHECKING:
-    from driftline.bus.config import Config
+    pass
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -39,7 +41,7 @@ def apply(
     """Create the topics that are missing; existing ones are left as they are."""
     from driftline.bus import topics
 
-    effective = _config(config, bootstrap, prefix)
+    effective = configured(config, bootstrap, prefix)
     wanted = topics.outputs(effective)
     if with_inputs:
         wanted += topics.inputs(effective, input_partitions, _retention_ms(input_retention))
@@ -62,7 +64,7 @@ def check(
     """Compare the topics with what they have to be; exit code 1 lists every difference."""
     from driftline.bus import topics
 
-    effective = _config(config, bootstrap, prefix)
+    effective = configured(config, bootstrap, prefix)
     differences = asyncio.run(topics.check(effective))
     if as_json:
         typer.echo(json.dumps({"differences": differences}))
@@ -72,14 +74,6 @@ def check(
         count = f"{len(differences)} differences"
         typer.echo(count if differences else "all topics are as they should be")
     return 1 if differences else 0
-
-
-def _config(path: Path | None, bootstrap: str | None, prefix: str | None) -> Config:
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
-
-    found = load(path) if path is not None else Config()
-    return found.with_overrides(bootstrap=bootstrap, prefix=prefix)
 
 
 def _retention_ms(text: str) -> int:

@@ -26,7 +26,7 @@ from driftline.events.time import format_ts, parse_ts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ACTS", "INCIDENT", "Act", "named_act", "read_act"]
+__all__ = ["ACTS", "INCIDENT", "VERDICTS", "Act", "named_act", "read_act"]
 
 ACTS = (
     "incident_acknowledged",
@@ -68,7 +68,8 @@ class Act(NamedTuple):
 
 def named_act(kind: str, at: int, told: Mapping[str, Any]) -> Act:
     """Read of an act whose it is and what it is about, and nothing that could be wrong."""
-    return Act(kind, at, *(_text(told, name) for name in ("incident", "by", "why")))
+    incident, by, why = (_text(told, name) for name in ("incident", "by", "why"))
+    return Act(kind, at, incident, by, why)
 
 
 def read_act(kind: str, at: int, told: Mapping[str, Any]) -> Act:

@@ -172,8 +172,10 @@ class Life:
         if act.kind == "incident_judged":
             assert act.verdict is not None
             verdict = Verdict(**word, verdict=act.verdict)
-            before, incident.verdict = incident.verdict, verdict
-            return None if verdict == before else Turn("judged", f"judged {act.verdict} {why}")
+            if verdict == incident.verdict:
+                return None
+            incident.verdict = verdict
+            return Turn("judged", f"judged {act.verdict} {why}")
         if act.kind == "incident_unsilenced":
             if incident.silenced is None or incident.silenced.until <= act.at:
                 raise Fault(INCIDENT, "an incident that is silenced", "one that is not")
@@ -185,8 +187,10 @@ class Life:
         incident.unattended = None
         if act.kind == "incident_acknowledged":
             answer = Word(**word)
-            before, incident.acknowledged = incident.acknowledged, answer
-            return None if answer == before else Turn("acknowledged", f"acknowledged {why}")
+            if answer == incident.acknowledged:
+                return None
+            incident.acknowledged = answer
+            return Turn("acknowledged", f"acknowledged {why}")
         assert act.until is not None
         silence = Silence(**word, until=act.until)
         if silence == incident.silenced:

@@ -75,7 +75,7 @@ class Waiting(NamedTuple):
     at: int
     source: str
     offset: int
-    index: int
+    row: int
     kind: str
     told: dict[str, Any]
 

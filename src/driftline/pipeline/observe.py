@@ -99,6 +99,7 @@ class Observe:
         self.source = source
         self._book = book
         self._references = references
+        self._lifecycle = spec.type == LIFECYCLE
         self._decoder = Decoder(
             spec, source, Layouts(book, references, reject_unknown=reject_unknown)
         )
@@ -123,6 +124,11 @@ class Observe:
     def mark(self) -> int:
         """Largest event time read so far, microseconds; `NEVER` at first."""
         return self._mark
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is an input of lifecycle events, and has handed on all that it has read."""
+        return self._lifecycle and not self._open and not self._unplaced
 
     def on_batch(self, records: Sequence[RawRecord]) -> Emission:
         """Take in the next records of this source, in order."""

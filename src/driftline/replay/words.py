@@ -51,8 +51,8 @@ def print_summary(summary: Summary, out: Path, console: Console) -> None:
             _say(console, f"… and {len(summary.found) - MAX_ROWS:,} more in alerts.jsonl")
     else:
         _say(console, "No incident.")
-    for model, told in summary.alarms.items():
-        _say(console, f"{escape(model)}: {alarms_in_words(told)}")
+    for name, figures in summary.alarms.items():
+        _say(console, f"{escape(name)}: {alarms_in_words(figures)}")
     if summary.drills:
         console.print()
         for drilled in summary.drills[:MAX_ROWS]:

@@ -1,0 +1,57 @@
+"""Tell that people work on a model: what begins meanwhile wakes nobody."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from driftline.cli._configured import configured
+
+if TYPE_CHECKING:
+    pass
+
+
+def command(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Names of models.")],
+    until: Annotated[str | None, typer.Option(metavar="T", help="RFC 3339.")] = None,
+    lasting: Annotated[
+        str | None, typer.Option("--for", help="In its place, from --since on: 2h.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="T", help="When it begins, or has begun; now.")
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="What is being done.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who says so; whoever is logged in.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="driftline.yaml; defaults where left out.")
+    ] = None,
+    bootstrap: Annotated[str | None, typer.Option(help="Brokers, host:port.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Of driftline's topics.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell that people work on models until a time, 30 days at most.
+
+    Incidents that begin meanwhile are notices, silenced until the end; what is there then becomes a
+    page if it is one. Of maintenances that overlap the last word counts: to end one at once, tell
+    another --for 1s. What is planned stands in the contract (maintenance).
+    """
+    from driftline.cli._acts import send, somebody, until_of
+    from driftline.cli._recorded import instant
+    from driftline.events.time import format_ts
+
+    now = time.time_ns() // 1_000
+    begins = instant("--since", since) or now
+    end = until_of(until, lasting, now, begins=begins)
+    said = {"kind": "maintenance", "since": format_ts(begins), "until": end}
+    said |= {"by": somebody(by)} | ({} if why is None else {"why": why})
+    events = [{"model": model, **said} for model in dict.fromkeys(models)]
+    sent = send(configured(config, bootstrap, prefix), events)
+    if as_json:
+        typer.echo(json.dumps(sent))
+        return
+    for event in events:
+        typer.echo(f"{event['model']}: maintenance from {event['since']} until {event['until']}")
