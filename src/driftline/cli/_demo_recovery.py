@@ -58,6 +58,7 @@ class Services:
     versions: dict[str, str] = field(default_factory=dict)
     _orders: dict[str, tuple[int, str]] = field(default_factory=dict)
     _happened: dict[str, list[str]] = field(default_factory=dict)
+    _watched: set[str] = field(default_factory=set)
 
     def hear(self, event: dict[str, Any]) -> None:
         """Take a feedback event."""
@@ -76,7 +77,11 @@ class Services:
 
     def alert(self, data: dict[str, Any]) -> None:
         """Take an alert: the demo looks whether incidents are resolved in the end."""
-        if data["state"] == "resolved" and parse_instant(data["opened_at"]) >= self.start:
+        if data["state"] != "resolved":
+            # What went wrong before may come back now: it is the same incident then.
+            if parse_instant(data["detected_at"]) >= self.start:
+                self._watched.add(data["incident"])
+        elif data["incident"] in self._watched:
             self._note(data["model"], "resolved")
 
     def _note(self, model: str, what: str) -> None:
