@@ -12,6 +12,9 @@ import typer
 from driftline.cli._configured import configured
 
 if TYPE_CHECKING:
+    from driftline.bus.config import Config
+
+if TYPE_CHECKING:
     pass
 
 
@@ -49,9 +52,24 @@ def command(
     said = {"kind": "maintenance", "since": format_ts(begins), "until": end}
     said |= {"by": somebody(by)} | ({} if why is None else {"why": why})
     events = [{"model": model, **said} for model in dict.fromkeys(models)]
-    sent = send(configured(config, bootstrap, prefix), events)
+    effective = configured(config, bootstrap, prefix)
+    _warn(effective, models)
+    sent = send(effective, events)
     if as_json:
         typer.echo(json.dumps(sent))
         return
     for event in events:
         typer.echo(f"{event['model']}: maintenance from {event['since']} until {event['until']}")
+
+
+def _warn(config: Config, models: list[str]) -> None:
+    """Say of names that no contract has: nobody would hear of a misspelt one."""
+    from driftline.cli._book import load_book
+    from driftline.contract.names import suggest
+
+    known = load_book(config, []).models
+    for model in models:
+        if known and model not in known:
+            meant = suggest(model, known)
+            hint = f" (did you mean {meant}?)" if meant else ""
+            typer.echo(f"note: there is no contract of {model}{hint}", err=True)

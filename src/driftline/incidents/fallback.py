@@ -68,7 +68,7 @@ class Fallbacks:
             return []
         self._engaged = self._asked = change.at
         self._told = False
-        text = f"switch to {plan.to}: {change.finding.text if change.finding is not None else ''}"
+        text = f"switch to {plan.to}: {change.text}"
         told = {
             "incident": incident.id,
             "why": incident.kind,

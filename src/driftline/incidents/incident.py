@@ -217,3 +217,9 @@ class Change:
     finding: Finding | None
     incident: Incident
     escalate_to: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What has happened to the data, in words: as the finding has it, or the opening one."""
+        told: str = self.incident.alert["text"] if self.finding is None else self.finding.text
+        return told

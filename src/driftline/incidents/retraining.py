@@ -56,7 +56,7 @@ class Retraining:
             "incident": incident.id,
             "feature": incident.feature,
             "since": format_ts(incident.change_point),
-            "text": change.finding.text if change.finding is not None else "",
+            "text": change.text,
             "asked": False,
         }
         return self._ask(change.at)

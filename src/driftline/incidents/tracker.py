@@ -23,6 +23,7 @@ from driftline.incidents.grouping import (
     in_order_of_rank,
     net,
 )
+from driftline.incidents.history import Told
 from driftline.incidents.incident import Change, Incident, Member, hash_of
 from driftline.incidents.life import NEVER, Life, Turn
 from driftline.incidents.refused import refused_message
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from driftline.detect.protocol import Finding
     from driftline.incidents.acts import Act
     from driftline.incidents.context import Context
-    from driftline.incidents.history import Told
 
 __all__ = ["Incidents", "Step"]
 
@@ -187,6 +187,7 @@ class Incidents:
         return [] if turn is None else [self._turned(incident, turn, act.at, None)]
 
     def _maintain(self, act: Act) -> list[Change]:
+        self._feedback.history.on_event(act.kind, Told(act.at, None, act.by, act.why))
         silence, changes = self._life.maintenance.add(act), []
         for incident in self._open:
             turn = self._life.maintain(incident, silence, act.since or act.at)

@@ -46,10 +46,11 @@ class Violations:
         if change.state not in {"opened", "reopened"} or kind not in SLA_OF:
             return []
         promise = SLA_OF[kind]
-        text = change.finding.text if change.finding is not None else ""
         again = () if change.state == "opened" else (change.number,)
         name = hash_of("sla", self._contract.model, promise, change.incident.id, *again)
-        return [self._message(name, promise, change.at, f"$.{promise}", text, change.incident.id)]
+        return [
+            self._message(name, promise, change.at, f"$.{promise}", change.text, change.incident.id)
+        ]
 
     def on_slot(self, now: int, new: list[str], *, predictions: bool) -> Messages:
         """Take the end of a closed slot.
