@@ -68,7 +68,13 @@ def test_quality_windows_are_a_day_unless_stated(text: str, window: int) -> None
 def test_the_full_example_says_what_it_says() -> None:
     book = load([CONTRACTS / "credit-risk.yaml"])
     contract = book.of("credit-risk")
-    assert contract.owner == Owner(team="risk-ml", contact="#risk-ml", escalation="risk-oncall")
+    assert contract.owner == Owner(
+        team="risk-ml", contact="#risk-ml", escalation="risk-oncall", escalate_after=30 * MINUTE
+    )
+    assert contract.alerts.severity == {"drill": "notice"}
+    (window,) = contract.maintenance
+    assert window.end(window.since + 7 * DAY + HOUR) == window.since + 7 * DAY + 2 * HOUR
+    assert window.end(window.since + 2 * HOUR) is None
     assert contract.slot == 10 * SECOND
     assert contract.lateness == 30 * SECOND
     assert contract.windows == (
@@ -222,6 +228,31 @@ def test_yaml_is_read_as_editors_read_it() -> None:
         (
             "model: m\nreference: {from: file}",
             "$.reference.path: expected a path, which from: file",
+        ),
+        (
+            "model: m\nalerts: {severity: {missing: page}}",
+            "$.alerts.severity.missing: expected notice (its pages are pages; its notices are not",
+        ),
+        ("model: m\nalerts: {severity: {loop: notice}}", "$.alerts.severity.loop: unknown key"),
+        (
+            "model: m\nalerts: {flapping: 1 per 6h}",
+            "$.alerts.flapping: expected a whole number of returns from 2 to 100, got 1",
+        ),
+        (
+            "model: m\nalerts: {flapping: 4 per 30d}",
+            "$.alerts.flapping: expected a time from 1m to 7d, got 30d",
+        ),
+        (
+            "model: m\nmaintenance: [{since: 2026-11-01}]",
+            "$.maintenance[0].until: expected an end, or every and lasts, got nothing",
+        ),
+        (
+            "model: m\nmaintenance: [{since: 2026-11-01, every: 1d, lasts: 1d}]",
+            "$.maintenance[0].lasts: expected less than every (1d)",
+        ),
+        (
+            "model: m\nmaintenance: [{since: 2026-11-02, until: 2026-11-01}]",
+            "$.maintenance[0].until: expected a time after since",
         ),
         ("model: m\nreference: {path: x}", "expected from: file beside path, got no from, which"),
         (

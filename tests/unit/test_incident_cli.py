@@ -89,8 +89,8 @@ def test_how_it_stands_is_said_in_words() -> None:
     said = standing(alert(story.told).data)
     assert said == "acknowledged by ana, silenced until 2026-03-02 02:00 by ana"
     lines = dict(lines_of(alert(story.told)))
-    assert lines["acknowledged for"] == "on it"
-    assert lines["again"].startswith("driftline replay ")
+    assert lines["why acknowledged"] == "on it"
+    assert lines["replay"].startswith("driftline replay ")
     story.happens(HOUR, "clear")
     story.does(HOUR, "incident_judged", verdict="false")
     assert standing(alert(story.told).data).startswith("resolved, ")
@@ -119,7 +119,7 @@ def test_acts_need_an_input_that_they_can_go_to() -> None:
 
 
 def test_the_command_line_says_what_it_wants(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["incident", "judge", "maybe", "ab12"]) == 2
+    assert main(["incident", "judge", "ab12", "c0ffee", "maybe"]) == 2
     assert "VERDICT: expected one of true, false, expected, got 'maybe'" in capsys.readouterr().err
     assert main(["incident", "silence", "ab12"]) == 2
     assert "got neither" in capsys.readouterr().err

@@ -130,7 +130,8 @@ def lines_of(alert: Alert) -> list[tuple[str, str]]:
         ("incident", data.incident),
         ("about", about(data)),
         ("severity", data.severity),
-        ("state", f"{standing(data)} ({data.reason})"),
+        ("stands", standing(data)),
+        ("last change", f"{data.state}: {data.reason}"),
         ("what", data.text),
         ("since", data.change_point),
         ("opened", data.opened_at),
@@ -139,11 +140,10 @@ def lines_of(alert: Alert) -> list[tuple[str, str]]:
         ("seen by", ", ".join(data.detectors)),
         ("runbook", data.runbook),
         ("owner", None if data.owner is None else data.owner.contact or data.owner.team),
-        ("again", data.replay),
+        ("replay", data.replay),
     ]
-    for name in ("acknowledged", "silenced", "verdict"):
-        why = getattr(getattr(data, name), "why", None)
-        told.append((f"{name} for", why))
+    said = ("acknowledged", "silenced", "verdict")
+    told += [(f"why {name}", getattr(getattr(data, name), "why", None)) for name in said]
     return [(heading, str(text)) for heading, text in told if text]
 
 

@@ -158,6 +158,7 @@ def unsilence(
 
 @app.command()
 def judge(
+    ids: Ids,
     verdict: Annotated[
         str,
         typer.Argument(
@@ -165,7 +166,6 @@ def judge(
             help="true: it was right to tell of it; false: it was not; expected: so it was meant.",
         ),
     ],
-    ids: Ids,
     why: Why = None,
     by: By = None,
     config: ConfigFile = None,

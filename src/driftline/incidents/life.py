@@ -168,6 +168,9 @@ class Life:
         """
         by = f"by {act.by or 'somebody'}"
         why = f"{by}: {act.why}" if act.why else by
+        if incident.silenced is not None and incident.silenced.until <= act.at:
+            # Of what is resolved nobody ends a silence in time.
+            incident.silenced = None if incident.resolved_at is not None else incident.silenced
         word: dict[str, Any] = {"by": act.by, "at": act.at, "why": act.why}
         if act.kind == "incident_judged":
             assert act.verdict is not None

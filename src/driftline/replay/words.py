@@ -52,7 +52,8 @@ def print_summary(summary: Summary, out: Path, console: Console) -> None:
     else:
         _say(console, "No incident.")
     for name, figures in summary.alarms.items():
-        _say(console, f"{escape(name)}: {alarms_in_words(figures)}")
+        if figures["pages"]["unjudged"] < figures["pages"]["told"]:
+            _say(console, f"{escape(name)}: {alarms_in_words(figures)}")
     if summary.drills:
         console.print()
         for drilled in summary.drills[:MAX_ROWS]:
