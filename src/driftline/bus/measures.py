@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from driftline.events.errors import FaultCode
 from driftline.events.frame import EventType
+from driftline.events.outputs import AlertState, VerdictWord
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -24,11 +25,8 @@ OTHER = "other"
 STAGES = ("observe", "join", "detect")
 PARTITION = ("topic", "partition")
 TOPICS = ("references", "windows", "alerts", "feedback")
-STATES = (
-    *("opened", "updated", "escalated", "acknowledged", "silenced"),
-    *("reopened", "resolved", "judged"),
-)
-VERDICTS = ("true", "false", "expected")
+STATES: tuple[str, ...] = get_args(AlertState)
+VERDICTS: tuple[str, ...] = get_args(VerdictWord)
 SEVERITIES = ("page", "notice")
 
 LABELS: dict[str, str] = {
