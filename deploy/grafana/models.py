@@ -7,6 +7,14 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard as board
 from panels import MODEL, choice, frame, lines, number, rows
 
+FALSE = '{job="$job",model=~"$model",verdict="false"}'
+VERDICTS = {
+    "true": "judged true",
+    "false": "judged false",
+    "expected": "judged expected",
+    "unjudged": "not judged",
+}
+
 
 def models() -> Any:
     """Return the dashboard of the models."""
@@ -71,8 +79,7 @@ def models() -> Any:
                 "Promises broken",
                 "Models with more pages judged false in 30 days than their contract allows.",
                 "short",
-                'count(sum by (model) (driftline:pages_judged:30d{model=~"$model",verdict="false"}) > on (model) '
-                "driftline:pages_promised:30d) or vector(0)",
+                f"count(sum by (model) (driftline_pages_raised{FALSE}) > sum by (model) (driftline_pages_promised{MODEL})) or vector(0)",
                 alert="DriftlinePromiseBroken",
                 bad=1,
             )
@@ -81,35 +88,26 @@ def models() -> Any:
         .with_panel(
             rows(
                 "In 30 days",
-                "False pages that the contract allows, pages raised, and what people judged of them. "
-                "`other` is all models beyond `health.models`.",
+                "False pages that the contract allows, pages of the last 30 days of event time, and what people said of them. `other` is all models beyond `health.models`.",
                 "short",
-                ('driftline:pages_promised:30d{model=~"$model"}', "false pages promised"),
-                ('driftline:pages_raised:30d{model=~"$model"}', "pages raised"),
-                (
-                    'sum by (model) (driftline:pages_judged:30d{model=~"$model",verdict="true"})',
-                    "judged true",
-                ),
-                (
-                    'sum by (model) (driftline:pages_judged:30d{model=~"$model",verdict="false"})',
-                    "judged false",
-                ),
-                (
-                    'sum by (model) (driftline:pages_judged:30d{model=~"$model",verdict="expected"})',
-                    "judged expected",
+                (f"sum by (model) (driftline_pages_promised{MODEL})", "false pages promised"),
+                (f"sum by (model) (driftline_pages_raised{MODEL})", "pages"),
+                *(
+                    (
+                        f'sum by (model) (driftline_pages_raised{{job="$job",model=~"$model",verdict="{verdict}"}})',
+                        title,
+                    )
+                    for verdict, title in VERDICTS.items()
                 ),
                 alert="DriftlinePromiseBroken",
             )
         )
         .with_panel(
             lines(
-                "Pages raised",
-                "By model, a day.",
+                "Pages in 30 days",
+                "By model: those of the last 30 days of event time, as time goes on.",
                 "short",
-                (
-                    f"sum by (model) (increase(driftline_pages_raised_total{MODEL}[1d]))",
-                    "{{model}}",
-                ),
+                (f"sum by (model) (driftline_pages_raised{MODEL})", "{{model}}"),
             )
         )
         .with_panel(

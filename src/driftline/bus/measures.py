@@ -27,6 +27,7 @@ PARTITION = ("topic", "partition")
 TOPICS = ("references", "windows", "alerts", "feedback")
 STATES: tuple[str, ...] = get_args(AlertState)
 VERDICTS: tuple[str, ...] = get_args(VerdictWord)
+UNJUDGED = "unjudged"
 SEVERITIES = ("page", "notice")
 
 LABELS: dict[str, str] = {
@@ -39,7 +40,7 @@ LABELS: dict[str, str] = {
     "state": f"what the alert says: {', '.join(STATES)}; of models: watched, warming_up",
     "kind": "the feedback event's, see `deploy/schemas/feedback.json`",
     "model": f"the first `health.models` models (100); all further ones together are `{OTHER}`",
-    "verdict": f"{', '.join(VERDICTS)}",
+    "verdict": f"{', '.join(VERDICTS)}, {UNJUDGED}",
     "outcome": "rang, failed",
     "version": "driftline's version",
 }
@@ -127,12 +128,12 @@ MEASURES: tuple[Measure, ...] = (
     _counter("alerts_total", "Alerts published", "state", "severity"),
     _counter("feedback_total", "Feedback events published", "kind"),
     _gauge("pages_promised", "False pages that the contract allows in 30 days", "model"),
-    _counter(
-        "pages_raised_total",
-        "Incidents that opened as a page, became one, or came back as one",
+    _gauge(
+        "pages_raised",
+        "Pages of the last 30 days of event time, by what people say of them",
         "model",
+        "verdict",
     ),
-    _counter("pages_judged_total", "Verdicts that people gave on pages", "model", "verdict"),
     _gauge("drill_due", "1 while a drill is due or under way, else 0", "model"),
     _counter("drills_total", "Drills that have ended", "model", "outcome"),
 )

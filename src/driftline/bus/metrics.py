@@ -111,9 +111,6 @@ class Metrics:
         self._saved = {
             source: now for source, owner in owners.items() if isinstance(owner, DetectOwner)
         }
-        for owner in owners.values():
-            if isinstance(owner, DetectOwner):
-                self._standings.on_restored(owner.detect.standings())
 
     def on_commit(self, done: Mapping[Source, SafeOffset]) -> None:
         """Note committed offsets; those of `panes` say that a snapshot is durable."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from driftline.bus.measures import OTHER, SEVERITIES, VERDICTS
-from driftline.contract import DAY
+from driftline.bus.measures import OTHER, SEVERITIES, UNJUDGED, VERDICTS
+from driftline.pipeline.standing import MONTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,6 @@ __all__ = ["Standings"]
 
 log = logging.getLogger(__name__)
 
-MONTH = 30 * DAY
 FEEDBACK = "driftline.feedback."
 
 
@@ -32,9 +31,8 @@ class Standings:
     come; beyond `most` of them all are told as one. So a worker has at most ten series for each of
     `most + 1` names, whatever names come in.
 
-    A page is counted once: when an incident is a page that was none before, and is not silenced.
-    Which ones are open is taken from the restored state, and from the alerts since then. After a
-    crash the alerts since the last snapshot are made, and counted, again.
+    What is open, what was paged and what people said of it is the state of detect, the same after
+    a restart and wherever a model's partition goes.
 
     Parameters
     ----------
@@ -49,7 +47,6 @@ class Standings:
         self._book = book
         self._most = most
         self._named = set(book.models[:most])
-        self._pages: set[str] = set()
 
     def _label(self, model: str) -> str:
         if model in self._named:
@@ -59,33 +56,13 @@ class Standings:
             return model
         return OTHER
 
-    def on_restored(self, standings: Iterable[Standing]) -> None:
-        """Take the state in which models were taken over."""
-        for standing in standings:
-            self._pages |= {name for name, how in standing.open.items() if how == "page"}
-
     def on_alert(self, value: bytes) -> None:
         """Count an alert, a message of the topic."""
         data = orjson.loads(value)["data"]
-        incident, severity, state = data["incident"], data["severity"], data["state"]
-        label = self._label(data["model"])
+        model, severity, state = data["model"], data["severity"], data["state"]
         self._of["alerts_total"].labels(state, severity).inc()
-        log.info(
-            "%s: %s %s, incident %s",
-            data["model"],
-            severity,
-            state,
-            incident,
-            extra={"model": data["model"]},
-        )
-        verdict = (data.get("verdict") or {}).get("verdict")
-        if state == "judged" and severity == "page" and verdict in VERDICTS:
-            self._of["pages_judged_total"].labels(label, verdict).inc()
-        if severity != "page" or data["resolved_at"] is not None:
-            self._pages.discard(incident)
-        elif incident not in self._pages and not data.get("silenced"):
-            self._pages.add(incident)
-            self._of["pages_raised_total"].labels(label).inc()
+        told = (model, severity, state, data["incident"])
+        log.info("%s: %s %s, incident %s", *told, extra={"model": model})
 
     def on_feedback(self, value: bytes) -> None:
         """Count a feedback event, a message of the topic."""
@@ -98,28 +75,28 @@ class Standings:
 
     def refresh(self, standings: Iterable[Standing]) -> None:
         """Tell how all models stand that this worker has now."""
-        open_, due = Counter[tuple[str, str]](), Counter[str]()
         promised: dict[str, float] = {}
-        states = Counter({"watched": 0, "warming_up": 0})
+        open_, pages = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        due, states = Counter[str](), Counter({"watched": 0, "warming_up": 0})
         for standing in standings:
             label = self._label(standing.model)
             states["warming_up" if standing.warming_up else "watched"] += 1
             open_.update((label, severity) for severity in standing.open.values())
+            pages.update({(label, word or UNJUDGED): n for word, n in standing.pages.items()})
             due[label] = max(due[label], int(standing.drill_due))
             rate = self._book.of(standing.model).budget.false_pages
             promised[label] = promised.get(label, 0.0) + rate.count * MONTH / rate.per
         for state, count in states.items():
             self._of["models"].labels(state).set(count)
-        for name in ("incidents_open", "pages_promised", "drill_due"):
+        for name in ("incidents_open", "pages_promised", "pages_raised", "drill_due"):
             self._of[name].clear()
-        for label, pages in promised.items():
-            self._of["pages_promised"].labels(label).set(pages)
+        for label, allowed in promised.items():
+            self._of["pages_promised"].labels(label).set(allowed)
             self._of["drill_due"].labels(label).set(due[label])
-            # Series that begin at 0 before anything happens: the first page must show as a rise.
-            self._of["pages_raised_total"].labels(label)
             for severity in SEVERITIES:
                 self._of["incidents_open"].labels(label, severity).set(open_[label, severity])
-            for verdict in VERDICTS:
-                self._of["pages_judged_total"].labels(label, verdict)
+            for verdict in (*VERDICTS, UNJUDGED):
+                self._of["pages_raised"].labels(label, verdict).set(pages[label, verdict])
             for outcome in ("rang", "failed"):
+                # A series that begins at 0: the first one that fails must show as a rise.
                 self._of["drills_total"].labels(label, outcome)

@@ -22,7 +22,7 @@ from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
 from driftline.pipeline.saved import read_panes, read_slot, save_panes, save_slot
 from driftline.pipeline.slots import OpenSlot
-from driftline.pipeline.standing import Standing
+from driftline.pipeline.standing import MONTH, Standing
 from driftline.pipeline.warmup import WarmUp
 from driftline.pipeline.watched import Watched
 from driftline.stats import (
@@ -104,9 +104,10 @@ class Model:
     @property
     def standing(self) -> Standing:
         """How the model stands now."""
-        return Standing(
-            self.name, self._incidents.severities, self._watched is None, self._drills.due
-        )
+        incidents = self._incidents
+        pages = incidents.pages_since(self._closed_to - MONTH)
+        judged = self._watched is not None
+        return Standing(self.name, incidents.severities, pages, not judged, self._drills.due)
 
     def on_pane(self, message: PaneMessage) -> None:
         """Merge one pane of one source partition into its slot."""
