@@ -13,6 +13,7 @@ import asyncio
 import logging
 import sys
 import time
+from collections import Counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from driftline.contract import Book
 from driftline.events.frame import DeadLetter
 from driftline.events.mapping import InputSpec
 from driftline.pipeline.checkpoint import Checkpoint
+from driftline.pipeline.marks import NEVER
+from driftline.pipeline.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +44,9 @@ class StubObserve:
         self, source: Source, start: Checkpoint | None, options: argparse.Namespace
     ) -> None:
         self.source = source
-        self.events = 0
+        self.events: Counter[str] = Counter()
+        self.late = self.duplicates = 0
+        self.mark = NEVER
         self._options = options
         self._position = start.offset if start else 0
         self._at = start.at if start else 0
@@ -60,7 +65,7 @@ class StubObserve:
                 raise ZeroDivisionError(msg)
             if value.isdigit():
                 held.append(int(value))
-                self.events += 1
+                self.events["prediction"] += 1
             else:
                 dead.append(
                     DeadLetter(
@@ -98,6 +103,8 @@ class StubObserve:
 class StubDetect:
     """A window for each pane that was not seen before; its state is the set of those seen."""
 
+    low = NEVER
+
     def __init__(self) -> None:
         self._seen: set[str] = set()
         self._offset = -1
@@ -111,7 +118,7 @@ class StubDetect:
             if body["is"] == "pane" and body["of"] not in self._seen:
                 self._seen.add(body["of"])
                 windows.append((body["of"].encode(), orjson.dumps(body["ids"])))
-        return SimpleNamespace(windows=windows, alerts=[], feedback=[], references=[])
+        return Output(windows=windows)
 
     def snapshot(self) -> list[list[tuple[bytes, bytes]]]:
         if self._offset == self._saved:
@@ -122,6 +129,9 @@ class StubDetect:
 
     def position(self) -> int:
         return self._saved + 1
+
+    def standings(self) -> list[Any]:
+        return []
 
     def restore(self, key: bytes, value: bytes) -> None:
         assert key == b"state"

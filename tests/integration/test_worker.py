@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,7 +122,8 @@ def test_health_and_graceful_stop(start: Any, kafka: Any, topic_prefix: str) -> 
     worker = start("--health-port", str(port), "--quiet")
     until(lambda: ask(port, "/ready")[0] == 200)
     kafka.produce(f"{topic_prefix}predictions", [event(number) for number in range(100)])
-    until(lambda: "driftline_events_total 100.0" in ask(port, "/metrics")[1])
+    counted = 'driftline_events_total{type="prediction"} 100.0'
+    until(lambda: counted in ask(port, "/metrics")[1])
     status, body = ask(port, "/live")
     assert (status, json.loads(body)["live"]) == (200, True)
     partitions = json.loads(ask(port, "/ready")[1])["partitions"]
@@ -129,6 +131,15 @@ def test_health_and_graceful_stop(start: Any, kafka: Any, topic_prefix: str) -> 
         f"{topic_prefix}{name}/{n}" for name in ("panes", "predictions") for n in (0, 1)
     )
     until(lambda: "driftline_committed_offset" in ask(port, "/metrics")[1])
+    until(lambda: "driftline_lag_records{" in ask(port, "/metrics")[1])
+    text = ask(port, "/metrics")[1]
+    assert "driftline_snapshot_age_seconds{" in text
+    assert 'driftline_partitions{stage="detect"} 2.0' in text
+    if promtool := shutil.which("promtool"):
+        said = subprocess.run(
+            [promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=30
+        )
+        assert (said.returncode, said.stdout + said.stderr) == (0, "")
     worker.send_signal(signal.SIGTERM)
     _, log = worker.communicate(timeout=END_S)
     assert worker.returncode == 0

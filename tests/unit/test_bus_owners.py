@@ -12,6 +12,8 @@ from driftline.bus.transport import Chunk
 from driftline.events.frame import DeadLetter
 from driftline.events.record import Record, Source
 from driftline.pipeline.checkpoint import Checkpoint
+from driftline.pipeline.marks import NEVER
+from driftline.pipeline.output import Output
 from driftline.stats import UnknownReferenceError
 
 CONFIG = Config(prefix="p.", outputs=OutputConfig(partitions=3))
@@ -67,7 +69,7 @@ def test_observe_sends_panes_then_marks_everywhere_then_is_safe() -> None:
         ("p.panes", number, b"mark") for number in range(3)
     ]
     assert parcel.safe == SafeOffset(5, Checkpoint(5, 1, 9, 2).metadata)
-    assert (parcel.epoch, owner.handled, owner.dead) == (4, 10, 1)
+    assert (parcel.epoch, owner.handled, owner.dead) == (4, 10, {"value": 1})
     assert owner.idle(4, 77, 5).latest[0].value == b"77"
     joining = ObserveOwner(observe, 0, CONFIG, joins=True).idle(4, 77, 5)
     assert [(m.topic, m.partition) for m in joining.latest] == [
@@ -86,13 +88,20 @@ class Detect:
         if not self.known:
             raise UnknownReferenceError
         self.seen.append(offset)
-        return SimpleNamespace(windows=[(b"w", value)], alerts=[], feedback=[], references=[])
+        return Output(windows=[(b"w", value)])
 
     def snapshot(self) -> list[list[tuple[bytes, bytes]]]:
         return [[(b"m", b"model")], [(b"\x00marks", b"marks")]] if self.seen else []
 
     def position(self) -> int:
         return self.seen[-1] + 1
+
+    @property
+    def low(self) -> int:
+        return NEVER
+
+    def standings(self) -> list[Any]:
+        return []
 
     def restore(self, key: bytes, value: bytes) -> None:
         raise AssertionError
@@ -106,7 +115,7 @@ def test_detect_waits_for_a_reference_and_is_not_saved_meanwhile() -> None:
         unsaved.append(owner.unsaved)
         detect.known = True
 
-    owner = DetectOwner(detect, PANES, 0, CONFIG, catch_up)
+    owner = DetectOwner(detect, PANES, 0, CONFIG, catch_up, lambda *_: None)
     parcel = asyncio.run(owner.handle(chunk(PANES, 3, 4)))
     assert unsaved == [False]
     assert detect.seen == [3, 4]
@@ -119,7 +128,7 @@ def test_detect_waits_for_a_reference_and_is_not_saved_meanwhile() -> None:
 def test_a_snapshot_follows_the_outputs_group_by_group() -> None:
     detect = Detect()
     detect.known = True
-    owner = DetectOwner(detect, PANES, 0, CONFIG, lambda: asyncio.sleep(0))
+    owner = DetectOwner(detect, PANES, 0, CONFIG, lambda: asyncio.sleep(0), lambda *_: None)
     assert owner.snapshot(4).safe is None
     asyncio.run(owner.handle(chunk(PANES, 3)))
     parcel = owner.snapshot(4)

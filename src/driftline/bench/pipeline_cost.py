@@ -33,7 +33,7 @@ from driftline.stats import Reference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from driftline.pipeline.observe import Emission
+    from driftline.pipeline.emission import Emission
 
 __all__ = ["Cost", "measure_cost"]
 

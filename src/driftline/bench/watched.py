@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from driftline.events.record import RawRecord, Source
+    from driftline.pipeline.emission import Emission
     from driftline.pipeline.join import Joining
-    from driftline.pipeline.observe import Emission
     from driftline.pipeline.output import Output
 
 __all__ = ["Watch"]

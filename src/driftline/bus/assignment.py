@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from driftline.bus.offsets import SafeOffset
     from driftline.bus.owners import Owner
     from driftline.bus.parts import Parts
+    from driftline.pipeline.output import Output
 
 __all__ = ["OwnerFactory"]
 
@@ -37,6 +38,7 @@ class OwnerFactory:
         config: Config,
         parts: Parts,
         catch_up: Callable[[], Awaitable[None]],
+        on_output: Callable[[Output, float], None],
         *,
         joins: bool,
     ) -> None:
@@ -44,6 +46,7 @@ class OwnerFactory:
         self._parts = parts
         self._joins = joins
         self._catch_up = catch_up
+        self._on_output = on_output
         self._specs = {spec.topic: spec for spec in config.sources}
 
     async def build(self, committed: Mapping[Source, SafeOffset | None]) -> dict[Source, Owner]:
@@ -88,7 +91,12 @@ class OwnerFactory:
                 raise BrokerError(msg)
             if safe.offset < first[tp]:
                 lost = first[tp] - safe.offset
-                log.warning("%s: retention deleted %d records before they were read", source, lost)
+                log.warning(
+                    "%s: retention deleted %d records before they were read",
+                    source,
+                    lost,
+                    extra={**source._asdict(), "offset": safe.offset},
+                )
             starts[source] = (max(safe.offset, first[tp]), safe)
         return starts
 
@@ -111,7 +119,12 @@ class OwnerFactory:
         join = self._parts.join(source, inputs, checkpoint)
         span = Span(join.stored, checkpoint.offset)
         if span.start < span.end:
-            log.info("%s: reading %d messages into its store", source, span.end - span.start)
+            log.info(
+                "%s: reading %d messages into its store",
+                source,
+                span.end - span.start,
+                extra={**source._asdict(), "offset": span.start},
+            )
             async for _, records in read_async(
                 self._config.broker,
                 source.topic,
@@ -134,7 +147,7 @@ class OwnerFactory:
         for key, value in saved.items():
             if value is not None:
                 detect.restore(key, value)
-        return DetectOwner(detect, source, start, self._config, self._catch_up)
+        return DetectOwner(detect, source, start, self._config, self._catch_up, self._on_output)
 
 
 def _checkpoint(start: int, safe: SafeOffset | None) -> Checkpoint:

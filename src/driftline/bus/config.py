@@ -147,12 +147,15 @@ class HealthConfig(Block, frozen=True, kw_only=True):
         Microseconds with lag and without progress after which a worker is not live any more.
     exit_after
         Microseconds of the same after which the process stops, so that others take over.
+    models
+        Models that metrics tell apart, ten series each; all further ones are told as one.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     stalled_after: int = 120 * SECOND
     exit_after: int = 600 * SECOND
+    models: int = 100
 
 
 class Config(Block, frozen=True, kw_only=True):

@@ -187,6 +187,7 @@ _HEALTH: Final = BlockOf(
         Field("port", Integer(0, 65_535), "port to listen on; 0 turns it off"),
         Field("stalled_after", Duration("1s"), "not live after so long without progress"),
         Field("exit_after", Duration("1s"), "stopped after so long without progress"),
+        Field("models", Integer(0, 10_000), "models that metrics tell apart"),
     ),
 )
 _WORKER: Final = BlockOf(

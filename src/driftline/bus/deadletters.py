@@ -18,6 +18,7 @@ LONGEST = 1_024
 def to_message(topic: str, dead: DeadLetter) -> Message:
     """Return the message for a dead letter; a tombstone's value is empty."""
     headers = {
+        "error.code": dead.code,
         "error.path": dead.path,
         "error.expected": dead.expected,
         "error.got": dead.got,

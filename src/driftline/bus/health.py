@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from prometheus_client.exposition import choose_encoder
 
 from driftline.bus.errors import BrokerError
 from driftline.errors import DriftlineError
@@ -69,6 +70,17 @@ class Health:
                 msg = f"{source}: nothing handled for {self.stalled_s:.0f} s in spite of lag"
                 raise BrokerError(msg)
 
+    def refresh(self) -> None:
+        """Bring the metrics up to now."""
+        runtime = self._runtime
+        runtime.metrics.refresh(
+            runtime.owners,
+            runtime.idle.lag,
+            runtime.idle.idle,
+            ready=runtime.assigned,
+            stalled_s=self.stalled_s,
+        )
+
     def _slowest(self) -> tuple[str, float]:
         """Return the partition with lag that has waited longest, and for how many seconds."""
         now = time.monotonic()
@@ -94,6 +106,9 @@ class Health:
         }
         return web.json_response(body, status=200 if ready else 503)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        text = self._runtime.metrics.exposition(self._runtime.idle.lag)
-        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4"})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self.refresh()
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(
+            body=encode(self._runtime.metrics.registry), headers={"Content-Type": kind}
+        )

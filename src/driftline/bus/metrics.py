@@ -1,31 +1,51 @@
-"""What a worker counts, for Prometheus; labels are partitions and stages, never names of events."""
+"""A worker's counts, for Prometheus: `driftline.bus.measures` says what they mean."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
+from driftline import __version__
+from driftline.bus.measures import TOPICS, instruments
 from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
+from driftline.bus.standings import Standings
+from driftline.pipeline.marks import FOREVER, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
+    from driftline.bus.clock import Clock
     from driftline.bus.offsets import SafeOffset
     from driftline.bus.owners import Owner
     from driftline.bus.transport import Chunk
+    from driftline.contract import Book
     from driftline.events.record import Source
+    from driftline.pipeline.output import Output
 
 __all__ = ["Metrics"]
 
 STAGES: dict[type, str] = {ObserveOwner: "observe", JoinOwner: "join", DetectOwner: "detect"}
-PARTITION = ("topic", "partition")
+OF_PARTITIONS = ("lag_records", "committed_offset", "snapshot_bytes", "snapshot_age_seconds")
+SECOND = 1_000_000
 
 
 class Metrics:
     """One worker's registry.
+
+    Parameters
+    ----------
+    models
+        Models that are told apart, see `driftline.bus.standings`.
 
     Attributes
     ----------
@@ -33,86 +53,135 @@ class Metrics:
         By source, the steady time (seconds) at which it was last handled; for the watchdog.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, book: Book, clock: Clock, models: int) -> None:
+        # A second series for each counter, with the time at which it was made: nobody asks for it.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-
-        def counter(name: str, about: str, *labels: str) -> Counter:
-            return Counter(f"driftline_{name}", about, labels, registry=self.registry)
-
-        def gauge(name: str, about: str) -> Gauge:
-            return Gauge(f"driftline_{name}", about, PARTITION, registry=self.registry)
-
-        self.records = counter("records", "Kafka records read", "stage")
-        self.batches = counter("batches", "Chunks handled", "stage")
-        self.seconds = Histogram(
-            "driftline_batch_seconds",
-            "Time to handle a chunk",
-            ["stage"],
-            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-            registry=self.registry,
-        )
-        self.events = counter("events", "Events that count")
-        self.dead = counter("dead_letters", "Elements that could not be read")
-        self.joined = counter("joined", "Sums of joined rows that were sent to detect")
-        self.outputs = counter("outputs", "Messages published by detect")
-        self.alerts = counter("alerts", "Alerts published")
-        self.assignments = counter("assignments", "Assignments taken over")
-        self.lag = gauge("lag_records", "Records not handled yet")
-        self.committed = gauge("committed_offset", "Offset last committed")
-        self.snapshot_bytes = gauge("snapshot_bytes", "Size of the last snapshot")
-        self.snapshot_age = gauge("snapshot_age_seconds", "Since the last snapshot")
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._of = instruments(self.registry)
+        self._of["build_info"].labels(__version__).set(1)
+        self._clock = clock
+        self._standings = Standings(self._of, book, models)
         self.progress: dict[Source, float] = {}
         self._saved: dict[Source, float] = {}
+        self._saving: dict[Source, float] = {}
 
     @contextmanager
     def batch(self, chunk: Chunk, owner: Owner) -> Iterator[None]:
         """Count and time the handling of a chunk."""
-        before = self._tally(owner)
+        before = _tally(owner)
         began = time.perf_counter()
         yield
         stage = STAGES[type(owner)]
-        self.seconds.labels(stage).observe(time.perf_counter() - began)
-        self.records.labels(stage).inc(len(chunk.records))
-        self.batches.labels(stage).inc()
-        after = self._tally(owner)
-        for name, count in after.items():
-            getattr(self, name).inc(count - before[name])
-        self.progress[chunk.source] = time.monotonic()
+        self._of["batch_seconds"].labels(stage).observe(time.perf_counter() - began)
+        self._of["records_total"].labels(stage).inc(len(chunk.records))
+        self._of["batches_total"].labels(stage).inc()
+        self._of["last_batch_timestamp_seconds"].labels(stage).set(self._clock.wall() / SECOND)
+        for (name, *labels), count in (_tally(owner) - before).items():
+            counter = self._of[name]
+            (counter.labels(*labels) if labels else counter).inc(count)
+        self.progress[chunk.source] = self._clock.steady()
 
-    def _tally(self, owner: Owner) -> dict[str, int]:
-        if isinstance(owner, ObserveOwner):
-            return {"events": owner.observe.events, "dead": owner.dead}
-        if isinstance(owner, JoinOwner):
-            return {"joined": owner.outputs}
-        assert isinstance(owner, DetectOwner)
-        return {"outputs": owner.outputs, "alerts": owner.alerts}
+    def on_output(self, output: Output, seconds: float) -> None:
+        """Note what a message of `panes` has led to, and the time that it took."""
+        if not output.closed and not output:
+            return  # a pane, as most messages are
+        wall = self._clock.wall()
+        for end in output.closed:
+            self._of["slot_seconds"].observe(seconds / len(output.closed))
+            self._of["slot_close_delay_seconds"].observe((wall - end) / SECOND)
+        for name in TOPICS:
+            count = len(getattr(output, name))
+            if count:
+                self._of["outputs_total"].labels(name).inc(count)
+        for _, value in output.alerts:
+            self._standings.on_alert(value)
+        for _, value in output.feedback:
+            self._standings.on_feedback(value)
 
     def on_assigned(self, owners: Mapping[Source, Owner]) -> None:
         """Forget the partitions of before."""
-        self.assignments.inc()
-        for gauge in (self.lag, self.committed, self.snapshot_bytes, self.snapshot_age):
-            gauge.clear()
-        now = time.monotonic()
+        self._of["assignments_total"].inc()
+        for name in OF_PARTITIONS:
+            self._of[name].clear()
+        now = self._clock.steady()
         self.progress = dict.fromkeys(owners, now)
+        self._saving.clear()
         self._saved = {
             source: now for source, owner in owners.items() if isinstance(owner, DetectOwner)
         }
 
     def on_commit(self, done: Mapping[Source, SafeOffset]) -> None:
-        """Note committed offsets."""
+        """Note committed offsets; those of `panes` say that a snapshot is durable."""
         for source, safe in done.items():
-            self.committed.labels(*source).set(safe.offset)
+            self._of["committed_offset"].labels(*source).set(safe.offset)
+            if source in self._saving:
+                self._saved[source] = self._saving.pop(source)
 
-    def on_snapshot(self, owner: DetectOwner) -> None:
-        """Note a snapshot."""
-        self._saved[owner.source] = time.monotonic()
-        self.snapshot_bytes.labels(*owner.source).set(owner.saved_bytes)
+    def on_snapshot(self, owner: DetectOwner, *, changed: bool) -> None:
+        """Note a snapshot that is on its way, or that there was nothing to save."""
+        noted = self._saving if changed else self._saved
+        noted[owner.source] = self._clock.steady()
+        self._of["snapshot_bytes"].labels(*owner.source).set(owner.saved_bytes)
 
-    def exposition(self, lag: Mapping[Source, int]) -> bytes:
-        """Return all in Prometheus's text form."""
-        now = time.monotonic()
+    def refresh(
+        self,
+        owners: Mapping[Source, Owner],
+        lag: Mapping[Source, int],
+        idle: Collection[Source],
+        *,
+        ready: bool,
+        stalled_s: float,
+    ) -> None:
+        """Bring what is a state, and no count, up to now; called before each scrape."""
+        now = self._clock.steady()
+        self._of["ready"].set(ready)
+        self._of["stalled_seconds"].set(stalled_s)
+        self._of["idle_partitions"].set(len(idle))
         for source, records in lag.items():
-            self.lag.labels(*source).set(records)
+            if source in owners:
+                self._of["lag_records"].labels(*source).set(records)
         for source, saved in self._saved.items():
-            self.snapshot_age.labels(*source).set(now - saved)
-        return generate_latest(self.registry)
+            self._of["snapshot_age_seconds"].labels(*source).set(now - saved)
+        stages = Counter(STAGES[type(owner)] for owner in owners.values())
+        for stage in STAGES.values():
+            self._of["partitions"].labels(stage).set(stages[stage])
+        self._look_at_marks(owners, idle)
+        self._standings.refresh(
+            standing
+            for owner in owners.values()
+            if isinstance(owner, DetectOwner)
+            for standing in owner.detect.standings()
+        )
+
+    def _look_at_marks(self, owners: Mapping[Source, Owner], idle: Collection[Source]) -> None:
+        """Tell how far event time is behind, by the partition that is furthest behind."""
+        wall = self._clock.wall()
+        delays: dict[str, float] = {}
+        for source, owner in owners.items():
+            mark = wall if source in idle else owner.mark
+            # Nothing has been read yet, or nothing more will come: there is no delay to tell.
+            if NEVER < mark < FOREVER:
+                stage = STAGES[type(owner)]
+                behind = max(0.0, (wall - mark) / SECOND)
+                delays[stage] = max(behind, delays.get(stage, 0.0))
+        self._of["watermark_delay_seconds"].clear()
+        for stage, delay in delays.items():
+            self._of["watermark_delay_seconds"].labels(stage).set(delay)
+
+
+def _tally(owner: Owner) -> Counter[tuple[str, ...]]:
+    """Return what an owner has counted, by metric and labels."""
+    if isinstance(owner, ObserveOwner):
+        observe = owner.observe
+        counts: Counter[tuple[str, ...]] = Counter(
+            {("events_total", kind): count for kind, count in observe.events.items()}
+        )
+        counts.update({("dead_letters_total", code): n for code, n in owner.dead.items()})
+        counts["late_events_total",] = observe.late
+        counts["duplicate_events_total",] = observe.duplicates
+        return counts
+    if isinstance(owner, JoinOwner):
+        return Counter({("joined_total",): owner.outputs})
+    return Counter()

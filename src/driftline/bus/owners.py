@@ -6,6 +6,8 @@ out.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from driftline.bus.deadletters import to_message
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     from driftline.bus.config import Config
     from driftline.bus.parts import DetectPart, JoinPart, ObservePart
     from driftline.bus.transport import Chunk
+    from driftline.events.errors import FaultCode
     from driftline.events.record import RawRecord, Source
-    from driftline.pipeline.observe import Emission
+    from driftline.pipeline.emission import Emission
     from driftline.pipeline.output import Output
 
 __all__ = ["DetectOwner", "JoinOwner", "ObserveOwner", "Owner"]
@@ -43,6 +46,11 @@ class Owner(Protocol):
     start: int
     handled: int
 
+    @property
+    def mark(self) -> int:
+        """Event time that it has passed, microseconds; `NEVER` at first."""
+        ...
+
     async def handle(self, chunk: Chunk) -> Parcel:
         """Take in the next records, in order."""
         ...
@@ -57,12 +65,17 @@ class ObserveOwner:
         self.source = observe.source
         self.start = self.handled = start
         self.observe = observe
-        self.dead = 0
+        self.dead: Counter[FaultCode] = Counter()
         self._panes = config.topic("panes")
         self._deadletter = config.topic("deadletter")
         self._ledger = config.topic("ledger")
         self._partitions = range(config.outputs.partitions)
         self._marked = [self._panes, *([self._ledger] if joins else [])]
+
+    @property
+    def mark(self) -> int:
+        """Largest event time read."""
+        return self.observe.mark
 
     async def handle(self, chunk: Chunk) -> Parcel:
         """Fold a chunk; what it closed goes out, and the checkpoint after it."""
@@ -75,7 +88,7 @@ class ObserveOwner:
         return self._parcel(epoch, self.observe.on_idle(wall, quiet_for))
 
     def _parcel(self, epoch: int, emission: Emission) -> Parcel:
-        self.dead += len(emission.dead)
+        self.dead.update(dead.code for dead in emission.dead)
         messages = [Message(self._panes, key, value) for key, value in emission.panes]
         messages += [Message(self._ledger, None, value, at) for at, value in emission.ledger]
         messages += [to_message(self._deadletter, dead) for dead in emission.dead]
@@ -101,6 +114,11 @@ class JoinOwner:
         self._join = join
         self._panes = config.topic("panes")
         self._partitions = range(config.outputs.partitions)
+
+    @property
+    def mark(self) -> int:
+        """Event time that all inputs have passed."""
+        return self._join.low
 
     async def handle(self, chunk: Chunk) -> Parcel:
         """Join a chunk; what it closed goes out, and the checkpoint after it."""
@@ -128,6 +146,8 @@ class DetectOwner:
     catch_up
         Waits until more of the `references` topic has been read: a pane may name a reference that
         another worker has just published. Raises when none comes.
+    on_output
+        Told what each message has led to, and the seconds that it took.
     """
 
     def __init__(
@@ -137,18 +157,24 @@ class DetectOwner:
         start: int,
         config: Config,
         catch_up: Callable[[], Awaitable[None]],
+        on_output: Callable[[Output, float], None],
     ) -> None:
         self.source = source
         self.start = self.handled = start
         self.detect = detect
         self.saved_bytes = 0
         self.outputs = 0
-        self.alerts = 0
         self._busy = False
         self._dirty = False
         self._catch_up = catch_up
+        self._on_output = on_output
         self._names = {name: config.topic(name) for name in OUTPUTS}
         self._state = config.topic("state")
+
+    @property
+    def mark(self) -> int:
+        """Event time that all sources have passed."""
+        return self.detect.low
 
     @property
     def unsaved(self) -> bool:
@@ -172,10 +198,14 @@ class DetectOwner:
         if record.value is None:
             return []
         while True:
+            began = time.perf_counter()
             try:
-                return list(self._messages(self.detect.on_message(record.offset, record.value)))
+                output = self.detect.on_message(record.offset, record.value)
             except UnknownReferenceError:
                 await self._catch_up()
+                continue
+            self._on_output(output, time.perf_counter() - began)
+            return list(self._messages(output))
 
     def snapshot(self, epoch: int) -> Parcel:
         """Save what has changed; up to its position all is safe when that is durable."""
@@ -192,7 +222,6 @@ class DetectOwner:
         return Parcel(epoch, self.source, [[], *saved], safe=SafeOffset(self.detect.position()))
 
     def _messages(self, output: Output) -> Iterable[Message]:
-        self.alerts += len(output.alerts)
         for name in OUTPUTS:
             topic = self._names[name]
             for key, value in getattr(output, name):

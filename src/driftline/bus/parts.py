@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from driftline.contract import DAY
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
 
     from driftline.bus.config import Config
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from driftline.events.mapping import InputSpec
     from driftline.events.record import RawRecord, Source
     from driftline.pipeline.checkpoint import Checkpoint
+    from driftline.pipeline.emission import Emission
     from driftline.pipeline.join import Joining
-    from driftline.pipeline.observe import Emission
     from driftline.pipeline.output import Output
     from driftline.pipeline.references import References
+    from driftline.pipeline.standing import Standing
 
 __all__ = ["DetectPart", "JoinPart", "ObservePart", "Parts", "PipelineParts"]
 
@@ -27,10 +29,14 @@ class ObservePart(Protocol):
     """What a worker needs of `driftline.pipeline.observe.Observe`."""
 
     source: Source
-    events: int
+    events: Counter[str]
+    late: int
+    duplicates: int
 
     @property
     def settled(self) -> bool: ...  # noqa: D102
+    @property
+    def mark(self) -> int: ...  # noqa: D102
     def on_batch(self, records: Sequence[RawRecord]) -> Emission: ...  # noqa: D102
     def on_idle(self, wall: int, quiet_for: int) -> Emission: ...  # noqa: D102
     def checkpoint(self) -> Checkpoint: ...  # noqa: D102
@@ -43,6 +49,8 @@ class JoinPart(Protocol):
 
     @property
     def stored(self) -> int: ...  # noqa: D102
+    @property
+    def low(self) -> int: ...  # noqa: D102
     def rebuild(self, records: Sequence[RawRecord]) -> None: ...  # noqa: D102
     def on_batch(self, records: Sequence[RawRecord]) -> Joining: ...  # noqa: D102
     def checkpoint(self) -> Checkpoint: ...  # noqa: D102
@@ -52,6 +60,9 @@ class JoinPart(Protocol):
 class DetectPart(Protocol):
     """What a worker needs of `driftline.pipeline.detect.Detect`."""
 
+    @property
+    def low(self) -> int: ...  # noqa: D102
+    def standings(self) -> list[Standing]: ...  # noqa: D102
     def on_message(self, offset: int, value: bytes) -> Output: ...  # noqa: D102
     def snapshot(self) -> list[list[tuple[bytes, bytes]]]: ...  # noqa: D102
     def position(self) -> int: ...  # noqa: D102

@@ -58,14 +58,16 @@ class Runtime:
         self.config = config
         self.book = book
         self.clock = clock or Clock()
-        self.metrics = Metrics()
+        self.metrics = Metrics(book, self.clock, config.health.models)
         self.owners: dict[Source, Owner] = {}
         self.assigned = False
         self.references = References()
         self.app = create_app(config)
         self._tail = ReferencesTail(config, self.references)
         parts = parts or PipelineParts(config, book, self.references)
-        self._factory = OwnerFactory(config, parts, self._tail.catch_up, joins=book.joins)
+        self._factory = OwnerFactory(
+            config, parts, self._tail.catch_up, self.metrics.on_output, joins=book.joins
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._fault: BaseException | None = None
         self._done = asyncio.Event()
@@ -205,7 +207,7 @@ class Runtime:
         for owner in list(self.owners.values()):
             if isinstance(owner, DetectOwner) and owner.unsaved and self.assigned:
                 parcel = owner.snapshot(self.consumer.epoch)
-                self.metrics.on_snapshot(owner)
+                self.metrics.on_snapshot(owner, changed=parcel.safe is not None)
                 await self.delivery.submit(parcel)
 
     async def _send(self, message: Message) -> Awaitable[Any]:

@@ -14,6 +14,7 @@ from driftline.bus import topics
 from driftline.bus.errors import TopicsError
 from driftline.bus.garbage import collect_rarely
 from driftline.bus.health import Health
+from driftline.bus.otlp import OtlpExport, wanted
 from driftline.bus.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ async def run(
     await preflight(config)
     runtime = Runtime(config, book, parts=parts)
     health = Health(runtime)
+    otlp = OtlpExport(runtime.metrics.registry, health.refresh) if wanted() else None
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,8 +86,10 @@ async def run(
     try:
         await runtime.start()
         await health.start()
-        helpers = [loop.create_task(_stop_when(stopping, runtime))]
+        helpers.append(loop.create_task(_stop_when(stopping, runtime)))
         runtime.run(health.watch())
+        if otlp is not None:
+            helpers.append(loop.create_task(otlp.run()))
         if until_idle_s is not None:
             helpers.append(loop.create_task(_stop_when_idle(runtime, until_idle_s)))
         collect_rarely()
@@ -97,6 +101,8 @@ async def run(
         _end_for_certain()
         await health.stop()
         await runtime.stop()
+        if otlp is not None and helpers:  # else there was no start, and nothing to tell
+            await otlp.stop()
         log.info("stopped")
 
 

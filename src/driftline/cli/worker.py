@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+import yaml
+
+from driftline.cli._book import load_book
+from driftline.cli._logging import Format, fatal_as, set_up
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
+    from driftline.contract import Book
+
+log = logging.getLogger("driftline.worker")
 
 
 def command(
@@ -36,6 +43,9 @@ def command(
         bool, typer.Option("--verbose", "-v", help="Log what Faust and aiokafka say too.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    log_format: Annotated[
+        Format, typer.Option(help="json: one object a line, the configuration and errors too.")
+    ] = "text",
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Watch the models: read events, detect, publish windows, alerts and feedback.
@@ -43,27 +53,43 @@ def command(
     Any number of workers, on any number of machines, share the work by using the same group.
     SIGTERM or Ctrl-C stops one in order: what it has in hand is finished, saved and committed.
     """
-    from driftline.bus.config_file import load, printed
-    from driftline.cli._book import load_book
+    set_up(log_format, verbose=verbose, quiet=quiet)
+    with fatal_as(log_format):
+        effective = (_load(config) if config is not None else _defaults()).with_overrides(
+            bootstrap=bootstrap, prefix=prefix, group=group
+        )
+        if health_port is not None:
+            effective = effective.with_health_port(health_port)
+        book = load_book(effective, contract or [])
+        if concurrency > 1:
+            from driftline.bus.supervise import supervise
 
-    _set_up_logging(verbose=verbose, quiet=quiet)
-    effective = (load(config) if config is not None else _defaults()).with_overrides(
-        bootstrap=bootstrap, prefix=prefix, group=group
-    )
-    if health_port is not None:
-        effective = effective.with_health_port(health_port)
-    book = load_book(effective, contract or [])
-    if concurrency > 1:
-        from driftline.bus.supervise import supervise
+            supervise(_shares(sys.argv[2:], concurrency, effective.health.port))
+            return
+        if not supervised and not quiet:
+            _show(effective, book, log_format)
+        from driftline.bus.worker import run
 
-        supervise(_shares(sys.argv[2:], concurrency, effective.health.port))
+        asyncio.run(run(effective, book, until_idle_s=until_idle, parent_pipe=supervised))
+
+
+def _load(path: Path) -> Config:
+    from driftline.bus.config_file import load
+
+    return load(path)
+
+
+def _show(config: Config, book: Book, form: Format) -> None:
+    """Tell what holds, defaults included and secrets masked."""
+    from driftline.bus.config_file import printed
+
+    text = printed(config).rstrip()
+    about = f"{len(book)} contracts: {', '.join(book.models) or 'none'}"
+    if form == "json":
+        log.info(about, extra={"configuration": yaml.safe_load(text)})
         return
-    if not supervised and not quiet:
-        typer.echo(printed(effective).rstrip(), err=True)
-        typer.echo(f"# {len(book)} contracts: {', '.join(book.models) or 'none'}", err=True)
-    from driftline.bus.worker import run
-
-    asyncio.run(run(effective, book, until_idle_s=until_idle, parent_pipe=supervised))
+    typer.echo(text, err=True)
+    typer.echo(f"# {about}", err=True)
 
 
 def _defaults() -> Config:
@@ -79,13 +105,3 @@ def _shares(arguments: list[str], concurrency: int, port: int) -> list[list[str]
         for number in range(concurrency)
     ]
     return [[*arguments, *each] for each in own]
-
-
-def _set_up_logging(*, verbose: bool, quiet: bool) -> None:
-    level = logging.ERROR if quiet else logging.INFO
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # Their errors come with pages of tracebacks; what ends a worker is told in one line at the end.
-    for name in ("aiokafka", "faust", "mode", "asyncio"):
-        logging.getLogger(name).setLevel(logging.INFO if verbose else logging.CRITICAL + 1)

@@ -102,7 +102,8 @@ class Reader:
         """
         limits = self._limits
         if len(data) > limits.element_bytes:
-            raise Fault(ROOT, f"at most {limits.element_bytes} bytes", f"{len(data)} bytes")
+            expected = f"at most {limits.element_bytes} bytes"
+            raise Fault(ROOT, expected, f"{len(data)} bytes", code="too_large")
         document = members(parse_element(data, limits.depth), ROOT, "an object")
         type_ = self._type(document)
         found = _Found()
@@ -128,7 +129,7 @@ class Reader:
             name: EventType = value
             return name
         got = brief(value) if found.fields else "nothing"
-        raise Fault(path, f"one of {', '.join(EVENT_TYPES)}", got)
+        raise Fault(path, f"one of {', '.join(EVENT_TYPES)}", got, code="unknown_type")
 
     def _walk(self, document: dict[str, Any], shape: Shape, path: str, found: _Found) -> None:
         if shape.rest == "feature":
@@ -159,8 +160,10 @@ class Reader:
         longest = self._limits.model_chars
         if isinstance(value, str) and 1 <= len(value) <= longest:
             return value
-        got = brief(value) if "model" in found.fields else "nothing"
-        raise Fault(path, f"a model name of 1 to {longest} characters", got)
+        expected = f"a model name of 1 to {longest} characters"
+        if "model" not in found.fields:
+            raise Fault(path, expected, "nothing", code="missing")
+        raise Fault(path, expected, brief(value))
 
     def _event(
         self,
@@ -172,7 +175,8 @@ class Reader:
     ) -> Event:
         if not self._layouts.accepts(model):
             path = found.fields.get("model", (None, "$"))[1]
-            raise Fault(path, "a model with a contract", f"unknown model {brief(model)}")
+            got = f"unknown model {brief(model)}"
+            raise Fault(path, "a model with a contract", got, code="unknown_model")
         event = Event(model, type_, self._time(model, found, stamp), document)
         event.unknown = found.unknown
         kinds = self._layouts.kinds(model) or _NO_KINDS
@@ -183,7 +187,7 @@ class Reader:
             value, path = found.fields.get(name, (self._spec.fixed.get(name), self._place(name)))
             if value is None and name in needed:
                 got = "null" if name in found.fields else "nothing"
-                raise Fault(path, f"a value for {name}", got)
+                raise Fault(path, f"a value for {name}", got, code="missing")
             match check:
                 case "segment":
                     event.segment = segment(value, path, self._limits)
@@ -214,14 +218,14 @@ class Reader:
                     if not stamp or stamp < 0
                     else (f"nothing, and the record's timestamp {stamp} ms")
                 )
-                raise Fault(path, "a time", got)
+                raise Fault(path, "a time", got, code="time")
             return produced
         ts = parse_ts(value, path)
         ahead = self._layouts.max_ahead(model)
         if produced is not None and ts > produced + ahead:
             expected = f"at most {_duration(ahead)} ahead of the record's timestamp"
             expected += f" {format_ts(produced)}"
-            raise Fault(path, expected, brief(value))
+            raise Fault(path, expected, brief(value), code="time")
         return ts
 
     def _prediction(self, event: Event, value: Any, path: str, kinds: Mapping[str, Kind]) -> None:
@@ -237,17 +241,19 @@ class Reader:
             check_value("scalar", value, path, self._limits)
         except Fault as fault:
             expected = "a finite number, a string, a boolean or an object of class probabilities"
-            raise Fault(path, expected, fault.got) from None
+            raise Fault(path, expected, fault.got, code=fault.code) from None
         _put(event, "prediction", value, kinds.get("prediction"))
 
     def _features(self, event: Event, found: _Found, kinds: Mapping[str, Kind]) -> None:
         if found.features_path is None:
             if "features" in required(event.type):
-                raise Fault(self._place("features"), "an object of features", "nothing")
+                path = self._place("features")
+                raise Fault(path, "an object of features", "nothing", code="missing")
             return
         path, limits = found.features_path, self._limits
         if len(found.features) > limits.features:
-            raise Fault(path, f"at most {limits.features} features", str(len(found.features)))
+            expected, got = f"at most {limits.features} features", str(len(found.features))
+            raise Fault(path, expected, got, code="too_large")
         event.featured = True
         known = self._column_names
         for name, value in found.features.items():

@@ -118,7 +118,8 @@ def check_name(name: str, path: str, limits: Limits) -> None:
     """Refuse a name of a feature, class or segment that nobody can mean."""
     if not name or len(name) > limits.name_bytes or len(name.encode()) > limits.name_bytes:
         got = f"{len(name.encode())} bytes"
-        raise Fault(child(path, name), f"a name of 1 to {limits.name_bytes} bytes", got)
+        expected = f"a name of 1 to {limits.name_bytes} bytes"
+        raise Fault(child(path, name), expected, got, code="too_large")
 
 
 def segment(value: Any, path: str, limits: Limits) -> Segment:
@@ -127,14 +128,16 @@ def segment(value: Any, path: str, limits: Limits) -> Segment:
         return ()
     found = members(value, path, "an object of strings")
     if len(found) > limits.segments:
-        raise Fault(path, f"at most {limits.segments} entries", str(len(found)))
+        expected = f"at most {limits.segments} entries"
+        raise Fault(path, expected, str(len(found)), code="too_large")
     for name, text in found.items():
         check_name(name, path, limits)
         if not isinstance(text, str):
             raise Fault(child(path, name), "a string", brief(text))
         if len(text.encode()) > limits.name_bytes:
             expected = f"at most {limits.name_bytes} bytes"
-            raise Fault(child(path, name), expected, f"{len(text.encode())} bytes")
+            got = f"{len(text.encode())} bytes"
+            raise Fault(child(path, name), expected, got, code="too_large")
     return tuple(sorted(found.items()))
 
 

@@ -128,7 +128,7 @@ class Decoder:
         for i in odd:
             value = values[i]
             if value is None:
-                fault = Fault(ROOT, "an event", "a tombstone (null value)")
+                fault = Fault(ROOT, "an event", "a tombstone (null value)", code="empty")
                 self._bury(work, b"", offsets[i], None, stamps[i], fault)
             elif value.lstrip(BLANK)[:1] == b"[":
                 envelopes.add(value, offsets[i], None, stamps[i])
@@ -156,12 +156,14 @@ class Decoder:
     def _split(self, data: bytes) -> list[bytes]:
         limits = self._limits
         if len(data) > limits.envelope_bytes:
-            raise Fault(ROOT, f"at most {limits.envelope_bytes} bytes", f"{len(data)} bytes")
+            expected = f"at most {limits.envelope_bytes} bytes"
+            raise Fault(ROOT, expected, f"{len(data)} bytes", code="too_large")
         parts = split_envelope(data, limits.envelope_events)
         if parts is None:
             # The array itself is broken: parsing it says where.
             parse_element(data, limits.depth + 1)
-            raise Fault(ROOT, "JSON", "an array whose brackets do not match")
+            got = "an array whose brackets do not match"
+            raise Fault(ROOT, "JSON", got, code="not_json")
         return parts
 
     def _read_elements(self, rows: Rows, work: _Work) -> None:
@@ -331,6 +333,7 @@ class Decoder:
                 expected=fault.expected,
                 got=fault.got[:GOT_CHARS],
                 model=model,
+                code=fault.code,
             )
         )
 

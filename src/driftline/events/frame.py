@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from driftline.events.errors import FaultCode
     from driftline.events.record import Source
 
 EventType = Literal["prediction", "features", "label", "decision", "outcome", "lifecycle"]
@@ -129,6 +130,7 @@ class DeadLetter:
     expected: str
     got: str
     model: str | None = None
+    code: FaultCode = "value"
 
     @property
     def message(self) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from driftline.events.errors import FaultCode
 from driftline.events.windows import (
     AlarmsWindow,
     ColumnStatistics,
@@ -292,6 +293,7 @@ class DeadLetterHeaders(
 ):
     """Headers of a dead letter; its value is the original bytes, its key the element's id."""
 
+    error_code: Annotated[FaultCode, Meta(description="The kind of fault, one of a few.")]
     error_path: Annotated[str, Meta(description="JSON path of what is wrong.")]
     error_expected: str
     error_got: str

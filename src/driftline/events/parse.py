@@ -79,21 +79,23 @@ def parse_element(data: bytes, depth: int) -> Any:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         got = f"byte 0x{data[error.start]:02x} at {error.start}"
-        raise Fault(ROOT, "UTF-8 text", got) from None
+        raise Fault(ROOT, "UTF-8 text", got, code="not_json") from None
     if not text.strip(" \t\r\n"):
-        raise Fault(ROOT, "an event", "an empty value")
+        raise Fault(ROOT, "an event", "an empty value", code="empty")
     # Before parsing, since a parser's own limit would depend on how deep its caller stands.
     if data.count(b"[") + data.count(b"{") > depth and _depth(data, depth) > depth:
-        raise Fault(ROOT, f"at most {depth} levels of nesting", "deeper nesting")
+        expected = f"at most {depth} levels of nesting"
+        raise Fault(ROOT, expected, "deeper nesting", code="too_large")
     try:
         value = _decode(text)
     except json.JSONDecodeError as error:
-        raise Fault(ROOT, "JSON", _malformed(error)) from None
+        raise Fault(ROOT, "JSON", _malformed(error), code="not_json") from None
     if _LONE_SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise Fault(ROOT, "Unicode text", "half of a surrogate pair") from None
+            got = "half of a surrogate pair"
+            raise Fault(ROOT, "Unicode text", got, code="not_json") from None
     return value
 
 
@@ -160,7 +162,7 @@ def split_envelope(data: bytes, limit: int) -> list[bytes] | None:
     if parts is None:
         return None
     if len(parts) > limit:
-        raise Fault(ROOT, f"at most {limit} events in one message", "more")
+        raise Fault(ROOT, f"at most {limit} events in one message", "more", code="too_large")
     return parts
 
 

@@ -67,7 +67,7 @@ def parse_ts(value: object, path: str = "$.ts") -> int:
     if isinstance(value, str):
         return _from_text(value, path)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Fault(path, EXPECTED, brief(value))
+        raise Fault(path, EXPECTED, brief(value), code="time")
     return _from_number(value, path)
 
 
@@ -150,7 +150,7 @@ def _from_text(value: str, path: str) -> int:
 def _instant(value: str, path: str) -> int:
     match = _TEXT.fullmatch(value)
     if match is None:
-        raise Fault(path, EXPECTED, brief(value))
+        raise Fault(path, EXPECTED, brief(value), code="time")
     year, month, day, hour, minute, second, fraction, _, sign, off_h, off_m = match.groups()
     try:
         date = dt.date(int(year), int(month), int(day))
@@ -159,7 +159,7 @@ def _instant(value: str, path: str) -> int:
         dt.time(int(hour or 0), int(minute or 0), min(seconds, 59) if seconds <= 60 else seconds)
         dt.time(int(off_h or 0), int(off_m or 0))
     except ValueError as error:
-        raise Fault(path, EXPECTED, f"{brief(value)} ({error})") from None
+        raise Fault(path, EXPECTED, f"{brief(value)} ({error})", code="time") from None
     seconds += int(hour or 0) * 3600 + int(minute or 0) * 60
     seconds += (date.toordinal() - _EPOCH) * 86_400
     offset = int(off_h or 0) * 3600 + int(off_m or 0) * 60
@@ -181,7 +181,7 @@ def _from_number(value: float, path: str) -> int:
         hint = "looks like nanoseconds"
     else:
         hint = "not a time"
-    raise Fault(path, EXPECTED, f"{brief(value)} ({hint})")
+    raise Fault(path, EXPECTED, f"{brief(value)} ({hint})", code="time")
 
 
 def _scaled(value: float, factor: int) -> int:
@@ -190,10 +190,12 @@ def _scaled(value: float, factor: int) -> int:
 
 def _within(us: int, value: object, path: str) -> int:
     if us == 0:
-        raise Fault(path, EXPECTED, f"{brief(value)} (the epoch itself: an unset clock)")
+        raise Fault(
+            path, EXPECTED, f"{brief(value)} (the epoch itself: an unset clock)", code="time"
+        )
     if not _LOWEST <= us < _HIGHEST:
         expected = f"a time between the years {FIRST_YEAR} and {LAST_YEAR}"
-        raise Fault(path, expected, brief(value))
+        raise Fault(path, expected, brief(value), code="time")
     return us
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,14 @@ class Alarms:
             "withheld": len(self._alarms) - len(pages) - len(notices),
         }
         return window_event(f"{self._contract.model}|alarms", body, at=self._number)
+
+    def pages_since(self, since: int) -> Counter[str | None]:
+        """Return how many pages there were from a time on (microseconds), by verdict."""
+        return Counter(
+            alarm.verdict
+            for alarm in self._alarms
+            if alarm.severity == "page" and alarm.at >= since
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values."""

@@ -29,10 +29,11 @@ from driftline.incidents.life import NEVER, Life, Turn
 from driftline.incidents.refused import refused_message
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator, Mapping, Sequence
 
     from driftline.contract import Contract
-    from driftline.detect.protocol import Finding
+    from driftline.detect.protocol import Finding, Severity
     from driftline.incidents.acts import Act
     from driftline.incidents.context import Context
 
@@ -84,6 +85,15 @@ class Incidents:
     def open(self) -> list[Incident]:
         """Copies of the open incidents, oldest first."""
         return deepcopy(self._open)
+
+    @property
+    def severities(self) -> dict[str, Severity]:
+        """Severity of each open incident, by id."""
+        return {incident.id: incident.severity for incident in self._open}
+
+    def pages_since(self, since: int) -> Counter[str | None]:
+        """Return how many pages there were from a time on (microseconds), by verdict."""
+        return self._alarms.pages_since(since)
 
     def troubled(self) -> set[str]:
         """Return the columns of which something is known to be wrong, failed drills apart."""

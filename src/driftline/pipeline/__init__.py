@@ -10,7 +10,8 @@ from __future__ import annotations
 from driftline.pipeline.build import reference_from_records
 from driftline.pipeline.checkpoint import Checkpoint, CheckpointError
 from driftline.pipeline.detect import Detect
-from driftline.pipeline.observe import Emission, Observe
+from driftline.pipeline.emission import Emission
+from driftline.pipeline.observe import Observe
 from driftline.pipeline.output import Output
 from driftline.pipeline.references import ALWAYS, References, reference_message
 

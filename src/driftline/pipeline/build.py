@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from driftline.contract import Book
-from driftline.pipeline.observe import Emission, Observe
+from driftline.pipeline.observe import Observe
 from driftline.pipeline.references import References
 from driftline.pipeline.warmup import WarmUp
 from driftline.stats import Pane, decode_pane
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from driftline.events.frame import Segment
     from driftline.events.mapping import InputSpec
     from driftline.events.record import RawRecord, Source
+    from driftline.pipeline.emission import Emission
     from driftline.stats import Reference
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from driftline.contract import Book
     from driftline.events.record import Source
     from driftline.pipeline.references import References
+    from driftline.pipeline.standing import Standing
 
 FORMAT = 1
 MARKS = b"\x00marks"
@@ -121,6 +122,15 @@ class Detect:
         """Rows held by each model that has no reference yet."""
         return {name: m.warming_up for name, m in self._models.items() if m.warming_up}
 
+    @property
+    def low(self) -> int:
+        """Event time that all sources have passed, microseconds; `NEVER` at first."""
+        return self._marks.low
+
+    def standings(self) -> list[Standing]:
+        """Return how each model stands, sorted by name."""
+        return [self._models[name].standing for name in sorted(self._models)]
+
     def waiting_for(self) -> list[str]:
         """Sources that hold the slots open."""
         return self._marks.waiting_for()
@@ -176,3 +186,4 @@ def _extend(out: Output, more: Output) -> None:
     out.alerts += more.alerts
     out.feedback += more.feedback
     out.references += more.references
+    out.closed += more.closed

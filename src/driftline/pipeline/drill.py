@@ -73,6 +73,11 @@ class Drills:
             self._failed = None
         return outcome
 
+    @property
+    def due(self) -> bool:
+        """Whether a drill is due or under way, and has not ended."""
+        return self._due
+
     def _look_at(self, start: int) -> None:
         """See whether a time for a drill has been passed."""
         assert self._plan is not None

@@ -136,6 +136,11 @@ class Join:
         """
         return self._stored
 
+    @property
+    def low(self) -> int:
+        """Event time that all inputs have passed, microseconds; `NEVER` at first."""
+        return self._low
+
     def rebuild(self, records: Sequence[RawRecord]) -> None:
         """Take entries into a store that lacks them; nothing is summed."""
         self._take(records, quiet=True)

@@ -22,6 +22,7 @@ from driftline.pipeline.references import reference_message
 from driftline.pipeline.renewal import Renewal
 from driftline.pipeline.saved import read_panes, read_slot, save_panes, save_slot
 from driftline.pipeline.slots import OpenSlot
+from driftline.pipeline.standing import MONTH, Standing
 from driftline.pipeline.warmup import WarmUp
 from driftline.pipeline.watched import Watched
 from driftline.stats import (
@@ -99,6 +100,14 @@ class Model:
     def warming_up(self) -> int:
         """Rows held while there is no reference yet."""
         return self._warmup.rows
+
+    @property
+    def standing(self) -> Standing:
+        """How the model stands now."""
+        incidents = self._incidents
+        pages = incidents.pages_since(self._closed_to - MONTH)
+        judged = self._watched is not None
+        return Standing(self.name, incidents.severities, pages, not judged, self._drills.due)
 
     def on_pane(self, message: PaneMessage) -> None:
         """Merge one pane of one source partition into its slot."""
@@ -181,6 +190,7 @@ class Model:
         overall.merge(self._overdue)
         self._overdue = Pane.empty(None, 0)
         self._closed_to = end
+        out.closed.append(end)
         self._topics |= slot.topics
         self._windows.add(start, (), overall)
         for segment, pane in sorted(segments.items()):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from driftline.events.record import UNATTRIBUTED
 from driftline.ledger.packing import Packer
 from driftline.pipeline.acts import encode_act, is_act
 from driftline.pipeline.checkpoint import Checkpoint
+from driftline.pipeline.emission import Emission
 from driftline.pipeline.grouping import Group, group_rows
 from driftline.pipeline.lifecycle import LIFECYCLE, kind_of, note_of
 from driftline.pipeline.marks import FOREVER, NEVER, encode_mark
@@ -42,21 +44,6 @@ MAX_NOTES = 200
 
 
 @dataclass(slots=True)
-class Emission:
-    """What one step of `Observe` has to say.
-
-    ``panes`` go to the topic `panes` by key, ``ledger`` to that topic by partition; then ``mark``
-    goes to every partition of both; ``dead`` goes to the dead letters. Only when all of it is
-    durable may the checkpoint be committed.
-    """
-
-    panes: list[tuple[bytes, bytes]] = field(default_factory=list)
-    ledger: list[tuple[int, bytes]] = field(default_factory=list)
-    mark: bytes | None = None
-    dead: list[DeadLetter] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Open:
     """An open pane, and where the source must be read from again to rebuild it."""
 
@@ -82,6 +69,13 @@ class Observe:
         `skipped` and touch nothing.
     ledger_partitions
         Of the topic `ledger`.
+
+    Attributes
+    ----------
+    events
+        Events read in the span, by type; `late` and `duplicates` are among them.
+    skipped
+        Events outside of the span.
     """
 
     def __init__(
@@ -118,7 +112,9 @@ class Observe:
         # Once a slot is enough: a mark is a message to every partition of `panes`.
         self._tick = min([DEFAULT_SLOT, *(contract.slot for contract in book)])
         self.skipped = 0
-        self.events = 0
+        self.events: Counter[str] = Counter()
+        self.late = 0
+        self.duplicates = 0
 
     @property
     def mark(self) -> int:
@@ -213,12 +209,13 @@ class Observe:
         if frame.type == LIFECYCLE:
             # What somebody has done is no statistic: it counts when it comes, however late.
             slot, late = np.where(late, arrival, slot), np.zeros_like(late)
-        self.events += frame.rows
+        self.events[frame.type] += frame.rows
         # What was read before the restart is in the ledger.
         self._packer.add(frame, np.where(late, arrival, slot), frame.offset >= self._resume_at)
         kind = frame.type
         rows = np.arange(frame.rows)
         if late.any():
+            self.late += int(late.sum())
             for start in np.unique(arrival[late]).tolist():
                 here = np.flatnonzero(late & (arrival == start))
                 held = self._held(frame.model, (), kind, start, frame, here, before)
@@ -227,6 +224,7 @@ class Observe:
         if kind == "prediction" and frame.ids is not None and rows.size:
             repeated = self._repeats.find(frame.model, slot, frame.ids, rows)
             if repeated.size:
+                self.duplicates += repeated.size
                 for start in np.unique(slot[repeated]).tolist():
                     here = repeated[slot[repeated] == start]
                     held = self._held(frame.model, (), kind, start, frame, here, before)

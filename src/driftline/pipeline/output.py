@@ -13,12 +13,19 @@ __all__ = ["Output"]
 
 @dataclass(slots=True)
 class Output:
-    """What a step of detect publishes: (key, value) by topic."""
+    """What a step of detect publishes: (key, value) by topic.
+
+    Attributes
+    ----------
+    closed
+        Ends of the slots that were closed, event time in microseconds; nobody publishes them.
+    """
 
     windows: list[tuple[bytes, bytes]] = field(default_factory=list)
     alerts: list[tuple[bytes, bytes]] = field(default_factory=list)
     feedback: list[tuple[bytes, bytes]] = field(default_factory=list)
     references: list[tuple[bytes, bytes]] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
 
     def add(self, step: Step) -> None:
         """Take what a step of the incidents publishes."""

@@ -42,6 +42,7 @@ def deadletter_line(dead: DeadLetter, row: int) -> bytes:
                 "index": dead.index,
             },
             "model": dead.model,
+            "code": dead.code,
             "path": dead.path,
             "expected": dead.expected,
             "got": dead.got,

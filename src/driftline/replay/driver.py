@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from driftline.contract import Book
+    from driftline.pipeline.emission import Emission
     from driftline.pipeline.join import Join
-    from driftline.pipeline.observe import Emission
     from driftline.pipeline.output import Output
     from driftline.pipeline.references import References
     from driftline.replay.feed import Feed

@@ -1,0 +1,99 @@
+"""docker-compose.yml is one, its command lines are ours, and what it mounts is there."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from tests.unit._flags import parse_line
+
+from driftline.bus.config_file import load
+
+compose_spec = pytest.importorskip("compose_spec")
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker-compose.yml"
+TEXT = FILE.read_text("utf-8")
+BODY: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = BODY["services"]
+OURS = sorted(name for name, each in SERVICES.items() if each["image"] == "driftline")
+
+
+def folder(name: str) -> Path:
+    return ROOT / "deploy" / name
+
+
+def test_it_is_what_the_specification_says() -> None:
+    options = compose_spec.PyOptions(apply_merge=True)
+    options.from_yaml(TEXT).validate()
+    wrongs = {"read_only: perhaps": "expected a boolean", "tmpfss: [/tmp]": "`tmpfss`"}
+    for wrong, why in wrongs.items():
+        with pytest.raises(ValueError, match=why):
+            options.from_yaml(f"services: {{a: {{image: x, {wrong}}}}}")
+
+
+def test_docker_takes_it() -> None:
+    try:
+        there = subprocess.run(["docker", "compose", "version"], capture_output=True, timeout=20)
+    except FileNotFoundError:
+        pytest.skip("docker is not on PATH")
+    if there.returncode:
+        pytest.skip("docker has no compose plugin")
+    command = ["docker", "compose", "--profile", "full", "config", "--quiet"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert said.returncode == 0, said.stderr
+
+
+def test_profiles_add_to_what_is_always_there() -> None:
+    by_profile = {
+        name: {service for service, each in SERVICES.items() if name in each.get("profiles", ())}
+        for name in ("demo", "full")
+    }
+    always = {service for service, each in SERVICES.items() if "profiles" not in each}
+    assert always == {"kafka", "topics", "worker"}
+    assert by_profile["demo"] == {"simulator"}
+    assert by_profile["full"] == set(SERVICES) - always
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_its_command_line_is_one(name: str) -> None:
+    parse_line(shlex.split(SERVICES[name]["command"]))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_can_do_no_harm(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["tmpfs"] == ["/tmp"]
+
+
+def test_what_is_mounted_and_asked_for_is_there() -> None:
+    for service in SERVICES.values():
+        for mount in service.get("volumes", ()):
+            source = mount.partition(":")[0]
+            named = source in BODY["volumes"]
+            assert named or (source.startswith("./") and (ROOT / source).exists()), mount
+        assert set(service.get("depends_on", ())) <= set(SERVICES)
+        for port in service.get("ports", ()):
+            assert port.startswith("127.0.0.1:"), "nothing listens beyond loopback"
+    config = load(folder("compose") / "driftline.yaml")
+    scrape = yaml.safe_load((folder("prometheus") / "prometheus.yaml").read_text("utf-8"))
+    (job,) = scrape["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"worker:{config.health.port}"]}]
+    (alertmanager,) = scrape["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert alertmanager.partition(":")[0] in SERVICES
+    grafana = folder("compose") / "grafana"
+    (source,) = yaml.safe_load((grafana / "datasources" / "prometheus.yaml").read_text("utf-8"))[
+        "datasources"
+    ]
+    assert urlsplit(source["url"]).hostname in SERVICES
+    (provider,) = yaml.safe_load((grafana / "dashboards" / "driftline.yaml").read_text("utf-8"))[
+        "providers"
+    ]
+    assert f"./deploy/grafana:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
