@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from driftline.events.windows import (
     AlarmsWindow,
-    ColumnStatistics,
     DecisionsWindow,
     Instant,
     LifecycleWindow,
@@ -22,6 +21,7 @@ from driftline.events.windows import (
     ThresholdFigures,
     UpliftWindow,
     Window,
+    WindowColumn,
 )
 
 __all__ = [
@@ -95,7 +95,7 @@ class WindowNote(msgspec.Struct, kw_only=True):
 
     start: Instant
     end: Instant
-    statistics: ColumnStatistics | None
+    statistics: WindowColumn | None
 
 
 class MemberNote(msgspec.Struct, kw_only=True):
