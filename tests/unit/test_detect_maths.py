@@ -18,8 +18,8 @@ from driftline.detect.recency import Recency
 from driftline.detect.river_state import freeze, thaw
 from driftline.detect.river_table import page_hinkley_threshold
 from driftline.detect.values import Feed
-from driftline.detect.wording import number, percent
 from driftline.stats import Pane, Reference, build_column
+from driftline.stats.wording import number, percent
 
 SLOT = 10_000_000
 

@@ -27,20 +27,24 @@ TOTAL_BYTES = 32 * 2**20
 
 
 @contextlib.asynccontextmanager
-async def opened(broker: BrokerConfig, *, patient: bool = False) -> AsyncIterator[AIOKafkaConsumer]:
+async def opened(
+    broker: BrokerConfig, *, patient: bool = False, partition_bytes: int = PARTITION_BYTES
+) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer without a group.
 
     Parameters
     ----------
     patient
         Whether to go on trying for `give_up_after`, as a worker does that rides out an outage.
+    partition_bytes
+        What one fetch may bring of a partition; little where only a few records are wanted.
 
     Raises
     ------
     BrokerUnreachable
         When the broker does not answer, or answers no, inside the block too.
     """
-    consumer = await _started(broker, patient=patient)
+    consumer = await _started(broker, partition_bytes, patient=patient)
     try:
         yield consumer
     except (KafkaError, OSError, TimeoutError) as error:
@@ -49,7 +53,9 @@ async def opened(broker: BrokerConfig, *, patient: bool = False) -> AsyncIterato
         await close(consumer)
 
 
-async def _started(broker: BrokerConfig, *, patient: bool) -> AIOKafkaConsumer:
+async def _started(
+    broker: BrokerConfig, partition_bytes: int, *, patient: bool
+) -> AIOKafkaConsumer:
     limit_s = broker.give_up_after / 1e6
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (limit_s if patient else 0)
@@ -59,7 +65,7 @@ async def _started(broker: BrokerConfig, *, patient: bool) -> AIOKafkaConsumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            max_partition_fetch_bytes=PARTITION_BYTES,
+            max_partition_fetch_bytes=partition_bytes,
             fetch_max_bytes=TOTAL_BYTES,
             fetch_max_wait_ms=100,
         )

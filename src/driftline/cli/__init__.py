@@ -92,13 +92,13 @@ def _invoke(args: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last door: every failure becomes one line
         if "--debug" in args:
             traceback.print_exc()
-        line, code = explain(error)
+        line, code = in_one_line(error)
         typer.echo(f"driftline: error: {line}", err=True)
         return code
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
-def explain(error: Exception) -> tuple[str, int]:
+def in_one_line(error: Exception) -> tuple[str, int]:
     """Turn an exception into the one line to print and the exit code."""
     match error:
         case DriftlineError():

@@ -22,8 +22,8 @@ from driftline.detect.recency import Recency
 from driftline.detect.state import check, pack, unpack
 from driftline.detect.watch import MISSING, VALUES, Watch
 from driftline.detect.wealth import Wealth
-from driftline.detect.wording import describe
 from driftline.events.time import format_ts
+from driftline.stats.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Collection

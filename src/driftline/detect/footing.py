@@ -7,9 +7,9 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from driftline.detect.law import CERTAINTY, SLACK, Tolerances, read_laws
-from driftline.detect.wording import percent
 from driftline.stats.resample import MIN_SLOTS
 from driftline.stats.variability import MEMORIES
+from driftline.stats.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

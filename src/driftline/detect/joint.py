@@ -10,8 +10,8 @@ from driftline.detect.plain import plain
 from driftline.detect.share_watch import MODEL
 from driftline.detect.shares import ShareDetector, Told
 from driftline.detect.state import pack, unpack
-from driftline.detect.wording import percent
 from driftline.stats.dependence import ComponentShares
+from driftline.stats.wording import percent
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from driftline.detect.aspect import Told
-from driftline.detect.wording import number, percent, quantile
+from driftline.stats.wording import number, percent, quantile
 
 if TYPE_CHECKING:
     import numpy.typing as npt

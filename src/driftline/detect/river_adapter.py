@@ -27,8 +27,8 @@ from driftline.detect.river_table import RIVER
 from driftline.detect.state import check, pack, unpack
 from driftline.detect.values import FEW, Feed, Feeds, Values, few
 from driftline.detect.watch import VALUES, Watch
-from driftline.detect.wording import describe
 from driftline.events.time import format_ts
+from driftline.stats.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

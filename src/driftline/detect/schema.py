@@ -12,7 +12,7 @@ from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.state import check, pack, unpack
 from driftline.detect.unread import exceeds
-from driftline.detect.wording import percent
+from driftline.stats.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

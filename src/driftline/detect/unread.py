@@ -10,8 +10,8 @@ import numpy as np
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.state import check
-from driftline.detect.wording import percent
 from driftline.events.record import UNATTRIBUTED
+from driftline.stats.wording import percent
 
 if TYPE_CHECKING:
     from driftline.contract import Contract

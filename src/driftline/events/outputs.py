@@ -14,7 +14,6 @@ from msgspec import Meta
 from driftline.events.errors import FaultCode
 from driftline.events.windows import (
     AlarmsWindow,
-    ColumnStatistics,
     DecisionsWindow,
     Instant,
     LifecycleWindow,
@@ -23,6 +22,7 @@ from driftline.events.windows import (
     ThresholdFigures,
     UpliftWindow,
     Window,
+    WindowColumn,
 )
 
 __all__ = [
@@ -96,7 +96,7 @@ class WindowNote(msgspec.Struct, kw_only=True):
 
     start: Instant
     end: Instant
-    statistics: ColumnStatistics | None
+    statistics: WindowColumn | None
 
 
 class MemberNote(msgspec.Struct, kw_only=True):

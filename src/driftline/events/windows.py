@@ -17,6 +17,7 @@ __all__ = [
     "ThresholdFigures",
     "UpliftWindow",
     "Window",
+    "WindowColumn",
 ]
 
 Instant = Annotated[

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Served"]
 
-LEFT_OUT = ("bins", "histogram")
-"""Parts of a window's statistics that an alert leaves to the `windows` topic."""
-
 
 class Served(NamedTuple):
     """Whose predictions a slot had: how many, and by version and arm where they name one."""
@@ -97,11 +94,7 @@ class Context:
         return {
             "start": format_ts(chosen[0][0]),
             "end": format_ts(chosen[-1][0] + slot),
-            "statistics": {
-                name: {k: v for k, v in described[name].items() if k not in LEFT_OUT}
-                for name in names
-                if name in described
-            },
+            "statistics": {name: described[name] for name in names if name in described},
         }
 
     def normal(self, name: str | None, segment: Segment = ()) -> dict[str, Any] | None:
@@ -130,6 +123,8 @@ def _describe(column: Column) -> dict[str, Any]:
         "kind": column.kind,
         "count": int(column.counts[:-1].sum()),
         "missing": int(column.counts[-1]),
+        "bins": column.edges.tolist() if column.numeric else list(column.categories),
+        "histogram": column.counts[: column.bins].tolist(),
     }
     if column.numeric:
         told |= {

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 from scipy.special import ndtr
 
-from driftline.detect.wording import number, percent
 from driftline.ledger.metrics import metric
+from driftline.stats.wording import number, percent
 
 if TYPE_CHECKING:
     from driftline.ledger.estimate import Estimate

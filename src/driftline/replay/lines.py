@@ -166,6 +166,10 @@ class LinesFeed:
             for offset, row in enumerate(rows, first)
         ]
 
+    def seek(self, at: int) -> None:
+        """Go on with the record of an offset."""
+        self._next = at
+
     def origin(self, offset: int) -> int:
         """Return the number of a line, from 0."""
         return self._row[offset if self._order is None else int(self._order[offset])]

@@ -115,6 +115,10 @@ class RowsFeed:
         values = self._encoder.encode(columns, types)
         return [Record(offset, None, value) for offset, value in enumerate(values, first)]
 
+    def seek(self, at: int) -> None:
+        """Go on with the row of an offset."""
+        self._next = at
+
     def _read_broken(self, most: int) -> list[Record]:
         """Return lines that do not have the header's number of cells: each is a dead letter."""
         rows = int(self._starts[-1])

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from driftline.detect.wording import number, percent
 from driftline.ledger.skew.cases import LEAST_BITS, LEAST_SHARE, Cases, Explanation, Kind, Marks
 from driftline.ledger.skew.levels import default, encoding, said, spelling
 from driftline.ledger.skew.numbers import affine, factor, shift
 from driftline.ledger.skew.rounding import rounding
+from driftline.stats.wording import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,12 +9,12 @@ import numpy as np
 
 from driftline.detect.plain import plain, plain_or_none
 from driftline.detect.protocol import Finding
-from driftline.detect.wording import percent
 from driftline.events.time import format_ts
 from driftline.events.window_event import window_event
 from driftline.ledger.segments import about
 from driftline.ledger.sequences import rates
 from driftline.ledger.skew.levels import said
+from driftline.stats.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

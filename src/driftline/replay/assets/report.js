@@ -181,7 +181,7 @@
     }
     if (!numeric) title.append(levelsTitle(c));
     return [plot(host, times, title, valueLines(times, c, true),
-      { ...common, band: numeric, share: !numeric, zero: !numeric })];
+      { ...common, band: numeric, share: !numeric && !c.counted, zero: !numeric && !c.cropped })];
   }
 
   function draw(host, { times, ends }, c, sync) {

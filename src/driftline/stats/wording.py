@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from driftline.stats import Column
+    from driftline.stats.column import Column
 
 _LEVELS_TOLD = 3
 
