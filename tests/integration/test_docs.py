@@ -80,8 +80,8 @@ def test_a_page_that_is_wrong_is_found(tmp_path: Path, text: str, problem: str) 
 
 def test_a_terminal_keeps_its_folder_and_is_closed(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, dict(os.environ))
-    assert terminal.run("mkdir a && cd a && sleep 100 &") == ("", 0)
-    assert terminal.run("cd a; pwd") == (f"{tmp_path}/a\n", 0)
+    assert terminal.run("mkdir a && cd a && { sleep 100 & }") == ("", 0)
+    assert terminal.run("pwd") == (f"{tmp_path}/a\n", 0)
     terminal.close()
     assert terminal._shell.poll() is not None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 import typer
 
-from driftline.cli import explain
+from driftline.cli import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +71,6 @@ def fatal_as(form: Format) -> Iterator[None]:
     except Exception as error:
         if form == "text":
             raise  # the command line has a line for it
-        line, code = explain(error)
+        line, code = in_one_line(error)
         log.critical("%s", line)
         raise typer.Exit(code) from error
