@@ -43,6 +43,9 @@ def list_(
     everything: Annotated[
         bool, typer.Option("--all", help="Resolved ones too, as far as the topic holds them.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print ids only, for other commands to take.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the incidents that are open, the oldest first.
@@ -57,6 +60,10 @@ def list_(
     shown = found if everything else [a for a in found if a.data.resolved_at is None]
     if as_json:
         typer.echo(msgspec.json.encode([alert.data for alert in shown]).decode())
+        return
+    if quiet:
+        for alert in shown:
+            typer.echo(alert.data.incident)
         return
     if not shown:
         typer.echo("no incident is open" if not everything else "no incident is known")
