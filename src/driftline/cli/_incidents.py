@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from driftline.bus.config import Config
     from driftline.events.outputs import Alert, AlertData
 
-__all__ = ["about", "incidents_named", "known", "lines_of", "standing", "table_of"]
+__all__ = ["about", "incidents_named", "known", "lines_of", "said", "standing", "table_of"]
 
 MOST_LISTED = 10
 SHORTEST = 6
@@ -62,7 +62,14 @@ def incidents_named(ids: Sequence[str], found: Sequence[Alert]) -> list[Alert]:
 def about(data: AlertData) -> str:
     """Return what an incident is about: "credit-risk · age · drift"."""
     more = f" +{data.features_total - 1}" if data.features_total > 1 else ""
-    return f"{data.model} · {data.feature or 'the whole model'}{more} · {data.kind}"
+    first = data.features[0] if data.features else "the whole model"
+    return f"{data.model} · {first}{more} · {data.kind}"
+
+
+def said(data: AlertData) -> str:
+    """Return what has happened to the data, and to which column where that is not the first."""
+    elsewhere = data.feature is not None and data.feature not in data.features[:1]
+    return f"{data.feature}: {data.text}" if elsewhere else data.text
 
 
 def standing(data: AlertData) -> str:
@@ -118,7 +125,7 @@ def table_of(shown: Sequence[Alert], found: Sequence[Alert]) -> Table:
             escape(about(data)),
             _minute(data.change_point),
             escape(standing(data)),
-            escape(data.text),
+            escape(said(data)),
         )
     return table
 
@@ -132,7 +139,7 @@ def lines_of(alert: Alert) -> list[tuple[str, str]]:
         ("severity", data.severity),
         ("stands", standing(data)),
         ("last change", f"{data.state}: {data.reason}"),
-        ("what", data.text),
+        ("what", said(data)),
         ("since", data.change_point),
         ("opened", data.opened_at),
         ("resolved", data.resolved_at),
@@ -142,8 +149,8 @@ def lines_of(alert: Alert) -> list[tuple[str, str]]:
         ("owner", None if data.owner is None else data.owner.contact or data.owner.team),
         ("replay", data.replay),
     ]
-    said = ("acknowledged", "silenced", "verdict")
-    told += [(f"why {name}", getattr(getattr(data, name), "why", None)) for name in said]
+    words = ("acknowledged", "silenced", "verdict")
+    told += [(f"why {name}", getattr(getattr(data, name), "why", None)) for name in words]
     return [(heading, str(text)) for heading, text in told if text]
 
 

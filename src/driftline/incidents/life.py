@@ -68,6 +68,7 @@ class Life:
         """Open it, or open it again: what people said of it is over, but for a silence."""
         incident.acknowledged = incident.verdict = None
         incident.calm_since = incident.resolved_at = None
+        incident.over = False
         self._silence(incident, at)
         incident.held = severity == "page" and incident.silenced is not None
         incident.severity = "notice" if incident.held else severity

@@ -80,6 +80,8 @@ class Incidents:
         self._reference: str | None = None
         self._feedback = Feedback(contract)
         self._alarms = Alarms(contract, self._feedback.history)
+        self.due = NEVER
+        """Event time at which time alone changes an incident next, microseconds."""
 
     @property
     def open(self) -> list[Incident]:
@@ -150,24 +152,24 @@ class Incidents:
         severity = self._contract.alerts.severity.get(finding.kind, finding.severity)
         return finding if severity == finding.severity else replace(finding, severity=severity)
 
-    @property
-    def due(self) -> int:
-        """Event time at which time alone changes an incident next, microseconds."""
-        return min((self._life.due(incident) for incident in self._open), default=NEVER)
-
     def on_time(self, context: Context) -> Step:
         """Let event time pass to ``context.now`` without a slot: silences end, pages wait."""
         return self._told(list(self._pass(context.now)), context)
 
     def _pass(self, now: int) -> Iterator[Change]:
         """Take what time alone does up to now, in its order."""
-        while (at := self.due) <= now:
+        while (at := self._due()) <= now:
             incident = next(i for i in self._open if self._life.due(i) == at)
             turn = self._life.on_time(incident, at)
             if turn is not None and turn.state == "resolved":
                 yield self._resolve(incident, at, None, turn.reason)
             elif turn is not None:
                 yield self._turned(incident, turn, at, None)
+        # Asked for with every mark, of every model: it is not worked out anew each time.
+        self.due = at
+
+    def _due(self) -> int:
+        return min((self._life.due(incident) for incident in self._open), default=NEVER)
 
     def on_act(self, kind: str, at: int, told: Mapping[str, Any], context: Context) -> Step:
         """Take what somebody does, as of ``context.now``.
@@ -185,6 +187,7 @@ class Incidents:
         except Fault as fault:
             refused = refused_message(self._contract, named_act(kind, at, told), fault)
             return Step([], [refused], [])
+        self.due = self._due()
         return self._told(changes, context)
 
     def _act(self, act: Act) -> list[Change]:
@@ -379,6 +382,7 @@ class Incidents:
         self._reference = state["reference"]
         self._feedback.restore(state["feedback"])
         self._alarms.restore(state["alarms"])
+        self.due = self._due()
 
 
 def _doubled(finding: Finding, member: Member) -> bool:

@@ -15,9 +15,9 @@ __all__ = ["Emission"]
 class Emission:
     """What one step of `Observe` has to say.
 
-    ``panes`` go to the topic `panes` by key, ``ledger`` to that topic by partition; then ``mark``
-    goes to every partition of both; ``dead`` goes to the dead letters. Only when all of it is
-    durable may the checkpoint be committed.
+    ``panes``, acts among them, go to the topic `panes` by key, ``ledger`` to that topic by
+    partition; then ``mark`` goes to every partition of both; ``dead`` goes to the dead letters.
+    Only when all of it is durable may the checkpoint be committed.
     """
 
     panes: list[tuple[bytes, bytes]] = field(default_factory=list)
