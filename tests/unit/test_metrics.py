@@ -257,6 +257,9 @@ def test_models_have_few_labels_and_series_begin_at_nothing() -> None:
     assert told["pages_promised", OTHER] == 2
     assert told["pages_raised", OTHER, "false"] == told["drills_total", "z", "failed"] == 0
     assert told["incidents_open", "z", "page"] == told["drill_due", "z"] == 0
+    # Their partition goes to another worker, which tells of them from then on.
+    del bench.owners[PANES]
+    assert not [key for key in bench.scrape() if key[0] in {"pages_promised", "incidents_open"}]
 
 
 def test_promtool_finds_no_fault(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from driftline.bus.measures import OTHER, SEVERITIES, UNJUDGED, VERDICTS
 from driftline.pipeline.standing import MONTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from driftline.contract import Book
     from driftline.pipeline.standing import Standing
@@ -47,6 +47,7 @@ class Standings:
         self._book = book
         self._most = most
         self._named = set(book.models[:most])
+        self._told: set[tuple[str, ...]] = set()
 
     def _label(self, model: str) -> str:
         if model in self._named:
@@ -88,15 +89,26 @@ class Standings:
             promised[label] = promised.get(label, 0.0) + rate.count * MONTH / rate.per
         for state, count in states.items():
             self._of["models"].labels(state).set(count)
-        for name in ("incidents_open", "pages_promised", "pages_raised", "drill_due"):
-            self._of[name].clear()
+        told: dict[tuple[str, ...], float] = {}
         for label, allowed in promised.items():
-            self._of["pages_promised"].labels(label).set(allowed)
-            self._of["drill_due"].labels(label).set(due[label])
+            told["pages_promised", label] = allowed
+            told["drill_due", label] = due[label]
             for severity in SEVERITIES:
-                self._of["incidents_open"].labels(label, severity).set(open_[label, severity])
+                told["incidents_open", label, severity] = open_[label, severity]
             for verdict in (*VERDICTS, UNJUDGED):
-                self._of["pages_raised"].labels(label, verdict).set(pages[label, verdict])
+                told["pages_raised", label, verdict] = pages[label, verdict]
             for outcome in ("rang", "failed"):
                 # A series that begins at 0: the first one that fails must show as a rise.
                 self._of["drills_total"].labels(label, outcome)
+        self._tell(told)
+
+    def _tell(self, told: Mapping[tuple[str, ...], float]) -> None:
+        """Set gauges by name and labels, and take away those that nobody tells of any more.
+
+        (Clearing them first would make each anew: 0.2 ms a series, with 1,000 of them.)
+        """
+        for name, *labels in self._told - told.keys():
+            self._of[name].remove(*labels)
+        for (name, *labels), value in told.items():
+            self._of[name].labels(*labels).set(value)
+        self._told = set(told)
