@@ -90,13 +90,15 @@ class Change(NamedTuple):
 class Habit:
     """Learns a rate from the first windows, and tells whether it has risen to a bar since.
 
+    Call order: `step` for each window; then `learn` it, if nobody who looks at it finds it unusual.
+
     A row is 1 or 0. The rate of the first windows, `LEAST_CALM_ROWS` rows at least, is the calm
-    one; until it is `settled` every further window adds to it, while there is hardly any evidence
-    of a change (`QUIET`) or the window itself is below the margin. A window is betted on
-    against a rate part of the way from the calm one to the bar (`MARGIN`): as long as theirs are
-    not above that, it takes `arl` windows to a false alarm in the mean (`bets`). Raised when that
-    evidence is there, and the rate since the change, or of a window that is clearly beyond the
-    margin by itself, is at the bar or above it.
+    one; until it is `settled` every further window adds to it. As far as this rate can tell, a
+    window is `usual` while there is hardly any evidence of a change (`QUIET`) or the window itself
+    is below the margin. A window is betted on against a rate part of the way from the calm one to
+    the bar (`MARGIN`): as long as theirs are not above that, it takes `arl` windows to a false
+    alarm in the mean (`bets`). Raised when that evidence is there, and the rate since the change,
+    or of a window that is clearly beyond the margin by itself, is at the bar or above it.
 
     So chance alone is kept out by the evidence, and what is no chance, but not worth telling, by
     the bar: days differ, and of many rows that is soon certain. What windows differ by is not
@@ -134,6 +136,8 @@ class Habit:
         self.open = False
         self.change: Change | None = None
         """Of what is raised; None while nothing is."""
+        self.usual = True
+        """Whether the window that was taken last may be learnt from."""
         self._quiet = _Stretch()
 
     @property
@@ -170,7 +174,7 @@ class Habit:
     def step(
         self, ones: int, rows: int, start: int, shift: float = 1.0
     ) -> Literal["raised", "cleared"] | None:
-        """Take a window.
+        """Take a window; nothing is learnt from it yet.
 
         Parameters
         ----------
@@ -182,14 +186,10 @@ class Habit:
             What the odds of a one would be in this window, as part of the calm odds, if nothing had
             changed.
         """
-        if rows <= 0:
+        self.usual = True
+        if rows <= 0 or not self.learnt or self._bets is None or self._bar is None:
             return None
         ones = min(max(ones, 0), rows)
-        if not self.learnt:
-            self._learn(ones, rows)
-            return None
-        if self._bets is None or self._bar is None:
-            return None
         margin, bar = (_shifted(rate, shift) for rate in self._bar)
         # Scaled so that no row can lose more than with the margin that bets were sized for.
         gains = np.array([1 - margin, -margin]) * (self._sized.margin / margin)
@@ -197,16 +197,21 @@ class Habit:
         self._bets.step(Stake(gains, counts, ones, bar * rows), start, rows)
         middle = (_shifted(self.calm or 0.0, shift) + bar) / 2
         if self.open:
+            self.usual = False
             return self._watch(ones, rows, middle)
         change = self._changed(ones, rows, start, margin, bar)
         if change is not None:
             self.open, self.change, self._quiet = True, change, _Stretch()
+            self.usual = False
             return "raised"
-        if not self.settled and (self.evidence[0] < QUIET or ones < margin * rows):
-            self._learn(ones, rows)
+        self.usual = self.evidence[0] < QUIET or ones < margin * rows
         return None
 
-    def _learn(self, ones: int, rows: int) -> None:
+    def learn(self, ones: int, rows: int) -> None:
+        """Add a window to the calm ones, until they are settled; arguments as of `step`."""
+        if rows <= 0 or self.settled:
+            return
+        ones = min(max(ones, 0), rows)
         if len(self._calm) < MOST_CALM_WINDOWS:
             self._calm.append([ones, rows])
         else:
