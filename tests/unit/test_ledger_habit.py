@@ -114,14 +114,14 @@ def test_a_window_is_measured_by_what_is_usual_for_it() -> None:
 
 
 def test_nothing_is_learnt_from_too_little() -> None:
-    habit = Habit(risen(0.1), ARL, fewest=5)
+    habit = Habit(risen(0.1), ARL)
     assert habit.calm is None
-    for start in range(4):
+    for start in range(2):
         step(habit, 10, 1000, start)
         assert not habit.learnt
-    assert step(habit, 0, 0, 4) is None
+    assert step(habit, 0, 0, 2) is None
     assert not habit.learnt
-    step(habit, 10, 1000, 5)
+    step(habit, 10, 1000, 3)
     assert habit.learnt
     slow = Habit(risen(0.1), ARL)
     for start in range(99):

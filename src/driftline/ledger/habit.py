@@ -14,14 +14,14 @@ from driftline.ledger.sequences import rates
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LEAST_CALM_ROWS", "LEAST_CALM_WINDOWS", "Bar", "Change", "Habit", "risen", "vanished"]
+__all__ = ["LEAST_CALM_ROWS", "Bar", "Change", "Habit", "risen", "vanished"]
 
 LEAST_CALM_WINDOWS = 3
 LEAST_CALM_ROWS = 200
 """Rows of the calm windows together."""
-SETTLED = 5
+SETTLED = 15
 SETTLED_ROWS = 2_000
-"""Quiet windows, as a multiple of the fewest, and rows that the calm rate is learnt from in all."""
+"""Quiet windows, and rows, that the calm rate is learnt from in all."""
 MOST_CALM_WINDOWS = 128
 """Calm windows told apart: of a rate that takes longer to learn the later ones are one."""
 MARGIN = 0.25
@@ -118,17 +118,10 @@ class Habit:
         Makes the bar out of the calm ones and rows; None where the rate cannot be watched.
     arl
         Mean number of windows to a false alarm.
-    fewest
-        Windows to learn from at least.
     """
 
-    def __init__(
-        self,
-        bar: Callable[[int, int], Bar | None],
-        arl: float,
-        fewest: int = LEAST_CALM_WINDOWS,
-    ) -> None:
-        self._bar_of, self._arl, self._fewest = bar, arl, fewest
+    def __init__(self, bar: Callable[[int, int], Bar | None], arl: float) -> None:
+        self._bar_of, self._arl = bar, arl
         self._calm: list[list[int]] = []
         self._bar: Bar | None = None
         self._sized = Bar(0.0, 0.0)
@@ -143,12 +136,12 @@ class Habit:
     @property
     def learnt(self) -> bool:
         """Whether the calm rate is known well enough to tell changes."""
-        return len(self._calm) >= self._fewest and self._rows >= LEAST_CALM_ROWS
+        return len(self._calm) >= LEAST_CALM_WINDOWS and self._rows >= LEAST_CALM_ROWS
 
     @property
     def settled(self) -> bool:
         """Whether nothing is learnt any more."""
-        return len(self._calm) >= SETTLED * self._fewest and self._rows >= SETTLED_ROWS
+        return len(self._calm) >= SETTLED and self._rows >= SETTLED_ROWS
 
     @property
     def _rows(self) -> int:

@@ -106,17 +106,15 @@ class Practice:
     ----------
     arl
         Mean number of windows to a false alarm of all of them together.
-    fewest
-        Windows to learn from at least.
     taken
         Whether decisions have come before.
     """
 
-    def __init__(self, advice: Advice, arl: float, fewest: int, *, taken: bool = False) -> None:
+    def __init__(self, advice: Advice, arl: float, *, taken: bool = False) -> None:
         self._advice = advice
         bars = {name: risen(worth) for name, worth in WORTH.items()}
         bars |= {"hasty": _hasty, "unquestioned": vanished}
-        self._habits = {name: Habit(bar, arl / PARTS[name], fewest) for name, bar in bars.items()}
+        self._habits = {name: Habit(bar, arl / PARTS[name]) for name, bar in bars.items()}
         self._alpha = PARTS["ignored"] / arl
         self.automatic = Automatic()
         self._disputes = Disputes()
