@@ -14,6 +14,7 @@ from tests.property.test_join import PREDICTIONS, events, new, observed, records
 from driftline.contract import parse
 from driftline.events import Record
 from driftline.ledger.cell import Cell
+from driftline.ledger.claims import Claims
 from driftline.ledger.entry import Claim
 from driftline.ledger.segments import MOST_SEGMENTS
 from driftline.ledger.summing import Summing
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from driftline.events.frame import Segment
 
-Claims = list[tuple[Claim, int]]
+Counted = list[tuple[Claim, int]]
 MOST = 3
 NAMES = "abcdef"
 
@@ -70,8 +71,8 @@ def claim(row: Any, place: int) -> tuple[Claim, int]:
     return Claim(what, 0, made, **parts), times
 
 
-def sums(summing: Summing, claims: Claims) -> Cell:
-    return summing.sum({0: claims})[0]
+def sums(summing: Summing, claims: Counted) -> Cell:
+    return summing.sum({0: Claims(claims)})[0]
 
 
 def values(cell: Cell) -> dict[str, Any]:
@@ -107,13 +108,13 @@ def test_parts_make_up_the_whole_in_any_order_and_cut(
     _parts_are_those_of_their_claims(by_segment, claims, cell)
 
 
-def _parts_are_those_of_their_claims(summing: Summing, claims: Claims, cell: Cell) -> None:
-    of: dict[Segment, Claims] = {}
+def _parts_are_those_of_their_claims(summing: Summing, claims: Counted, cell: Cell) -> None:
+    of: dict[Segment, Counted] = {}
     for each in claims:
         of.setdefault(each[0].segment, []).append(each)
     rest = sums(summing, of.pop((), [])).part()
     kept = sorted(of)[:MOST]
-    expected: dict[Segment, Claims] = {}
+    expected: dict[Segment, Counted] = {}
     for segment, each in of.items():
         expected.setdefault(segment if segment in kept else OTHER_SEGMENT, []).extend(each)
     told = {segment: values(sums(summing, each).part()) for segment, each in expected.items()}

@@ -12,7 +12,7 @@ from driftline.contract import HOUR, SECOND, Contract, parse
 from driftline.detect.budget import run_of_decisions
 from driftline.ledger.actrows import ActRows
 from driftline.ledger.acts import Acts
-from driftline.ledger.advice import Advice, decision_span
+from driftline.ledger.advice import Advice, judging_span
 from driftline.ledger.decisions import Decisions
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ def contract(decision: str, more: str = "") -> Contract:
 
 
 ALL = contract("{action: reject, within: 2h}")
+HOURLY = contract(
+    "{action: reject, within: 2h}",
+    ", quality: {metric: auc, at_least: 0.5, window: 1h, label_horizon: 1d}",
+)
+"""Its quality is promised of each hour."""
 SOME = contract('{act_when: "score >= 0.6", action: reject, within: 2h}')
 
 
@@ -46,6 +51,9 @@ class World:
     newcomer: float = 0.0
     """Share of decisions that another machine takes, which follows as well."""
     decides: bool = True
+    nights: bool = True
+    """Whether anybody is there from 20 to 7 o'clock; what is asked for then waits for the morning,
+    or is forgotten by it."""
 
 
 PEOPLE = 10
@@ -59,7 +67,7 @@ class Office:
     def __init__(self, terms: Contract = ALL, seed: int = 1) -> None:
         self.terms = terms
         self.advice = Advice.of(terms)
-        self.decisions = Decisions(terms, run_of_decisions(terms, decision_span(terms)))
+        self.decisions = Decisions(terms, run_of_decisions(terms, judging_span(terms)))
         self.rng = np.random.default_rng(seed)
         rng = np.random.default_rng([seed, 1])
         self.severity = np.exp(rng.normal(0, 0.5, PEOPLE))
@@ -117,6 +125,10 @@ class Office:
         made = hours + 24 * self.day
         self._show(made, ts, rows_of(n, score=score, due=due))
         with_decision = world.decides & due & (rng.random(n) >= some_day)
+        if not world.nights:
+            asleep = person & ((hours < 7) | (hours >= 20))
+            latency = np.where(asleep, latency + (31 - hours) % 24 * HOUR, latency)
+            with_decision &= ~asleep | (rng.random(n) < 0.4)
         at = np.flatnonzero(with_decision)
         told = np.where(reject, "reject", "accept")
         rows = rows_of(

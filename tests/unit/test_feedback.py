@@ -106,16 +106,33 @@ def test_the_same_version_deployed_again_is_no_answer():
     assert story.slot(3 * DAY, retrained=told("v9")) == []
 
 
-def test_silence_is_escalated_and_again_each_week():
+def test_silence_is_escalated_and_each_time_after_twice_as_long():
     story = Story()
     story.slot(0, finding())
-    assert story.slot(6 * DAY) == []
-    (first,) = story.slot(7 * DAY)
-    (second,) = story.slot(14 * DAY)
-    assert names([first, second]) == ["retrain_escalated"] * 2
-    assert (first["data"]["escalation"], second["data"]["number"]) == ("risk-oncall", 2)
-    assert "asked for 7d ago" in first["data"]["text"]
-    assert len(set(story.keys)) == 1
+    told_at, reminders = [], []
+    for day in range(1, 366):
+        events = story.slot(day * DAY, owner_confirmed=told(), fallback_tested=told())
+        found = [e for e in events if e["type"].endswith("retrain_escalated")]
+        told_at += [day] * len(found)
+        reminders += found
+    assert told_at == [7, 21, 49, 105, 217]
+    assert [e["data"]["number"] for e in reminders] == [1, 2, 3, 4, 5]
+    assert reminders[0]["data"]["escalation"] == "risk-oncall"
+    text = reminders[1]["data"]["text"]
+    assert text.startswith("asked for 21d ago, and nobody has: ")
+    assert text.endswith(" (reminder 2, the next one in 28d)")
+    assert len({e["id"] for e in reminders}) == 5
+
+
+def test_a_request_after_a_long_silence_is_limited_like_the_first():
+    story = Story()
+    story.slot(0, finding())
+    for day in (7, 21, 49):
+        assert names(story.slot(day * DAY)) == ["retrain_escalated"]
+    assert names(story.slot(50 * DAY, retrained=told("v8"))) == ["retrain_closed"]
+    assert names(story.slot(57 * DAY)) == ["retrain_requested"]
+    (first,) = story.slot(64 * DAY)
+    assert first["data"]["number"] == 1
 
 
 def test_what_is_still_wrong_with_the_new_version_is_asked_for_again():

@@ -11,7 +11,7 @@ import pytest
 from driftline.contract import DAY, HOUR, MINUTE, SECOND, Contract, parse
 from driftline.ledger.actrows import ActRows
 from driftline.ledger.acts import ACTOR, BANDS, MADE, NOBODY, REST, Acts, at_once
-from driftline.ledger.advice import LEAVE, Advice, decision_span
+from driftline.ledger.advice import LEAVE, Advice, decision_span, judging_span
 from driftline.ledger.pace import BINS, FLOOR, Automatic, pace_codes, pace_median
 
 
@@ -251,3 +251,11 @@ def test_windows_are_those_of_quality_or_a_day_and_few_of_them_wait() -> None:
     assert decision_span(contract("{within: 2h}", quality)) == 10 * MINUTE
     assert decision_span(contract("{within: 1d}", quality)) == 30 * MINUTE
     assert decision_span(contract("{within: 1d}", quality)) * 60 >= 24 * HOUR
+
+
+def test_what_is_judged_is_a_day_at_least_in_whole_windows() -> None:
+    quality = ", quality: {metric: auc, at_least: 0.7, window: 10m, label_horizon: 1h}"
+    assert judging_span(contract("{within: 2h}", quality)) == DAY
+    assert judging_span(contract("{within: 2h}", quality.replace("10m", "7h"))) == 28 * HOUR
+    assert judging_span(contract("{within: 2h}", quality.replace("10m", "2d"))) == 2 * DAY
+    assert judging_span(contract("{within: 180d}")) == 3 * DAY

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import pytest
-from tests.unit._office import ALL, HEALTHY, SOME, START, Office, World, rows_of
+from tests.unit._office import ALL, HEALTHY, HOURLY, SOME, START, Office, World, rows_of
 
 from driftline.contract import DAY, HOUR
 from driftline.detect import StateError
@@ -18,6 +18,7 @@ from driftline.ledger.acts import Acts
 from driftline.ledger.decisions import Decisions
 
 if TYPE_CHECKING:
+    from driftline.contract import Contract
     from driftline.detect.protocol import Finding
     from driftline.ledger.actrows import ActRows
 
@@ -66,6 +67,22 @@ def test_each_fault_is_told_when_its_first_window_is_due(name: str, per_day: int
     office.go(6, healthy)
     assert [f.state for f in office.found] == ["raised", "cleared"]
     assert office.found[1].detector == name
+
+
+def test_nights_when_nobody_decides_are_no_change_though_windows_are_hours() -> None:
+    office = Office(HOURLY)
+    world = replace(HEALTHY, nights=False)
+    office.go(31, world)
+    assert not office.found
+    judged = [w for w in office.told if w["judged"] and not w["final"]]
+    assert {w["start"][11:13] for w in judged} == {f"{hour:02}" for hour in range(24)}
+    asleep = [w for w in judged if w["start"][11:13] in {"22", "23", "00", "01"}]
+    missed = sum(w["counts"]["due"] - w["counts"]["due_decided"] for w in asleep)
+    assert missed > 0.3 * sum(w["counts"]["due"] for w in asleep)
+    office.go(2, replace(world, ignored=0.5))
+    (found,) = office.found
+    assert (found.detector, found.change_point) == ("ignored", START + 31 * DAY)
+    assert found.detected_at <= START + 32 * DAY + 3 * HOUR
 
 
 def test_when_all_stop_to_act_it_is_a_page_and_late_decisions_are_only_late() -> None:
@@ -202,19 +219,20 @@ def test_people_who_are_right_half_of_the_time_are_never_called_right() -> None:
     assert called <= 2
 
 
-def test_stopping_anywhere_changes_nothing() -> None:
-    office = Office(SOME)
+@pytest.mark.parametrize("terms", [SOME, HOURLY], ids=["days", "hours"])
+def test_stopping_anywhere_changes_nothing(terms: Contract) -> None:
+    office = Office(terms)
     office.go(4, HEALTHY)
     office.go(2, World(ignored=0.6, seconds=2.0))
     office.go(3, HEALTHY)
     assert len(office.found) >= 3
     told: list[dict[str, Any]] = []
     found: list[Finding] = []
-    decisions = Decisions(SOME, run_of_decisions(SOME, DAY))
+    decisions = Decisions(terms, run_of_decisions(terms, DAY))
     for number, (start, cells) in enumerate(office.shown):
         if number % 7 == 3:
             state = msgspec.msgpack.decode(msgspec.msgpack.encode(decisions.snapshot()))
-            decisions = Decisions(SOME, run_of_decisions(SOME, DAY))
+            decisions = Decisions(terms, run_of_decisions(terms, DAY))
             assert decisions.can_restore(state)
             decisions.restore(state)
         told += [json.loads(v) for _, v in decisions.tell(start - 1, passed=False)]
@@ -228,6 +246,7 @@ def test_a_state_of_another_policy_is_refused() -> None:
     state = Office(ALL).decisions.snapshot()
     other = Office(SOME).decisions
     assert not other.can_restore(state)
+    assert not Office(HOURLY).decisions.can_restore(state)
     assert not other.can_restore(None)
     with pytest.raises(StateError, match="of"):
         other.restore(state)

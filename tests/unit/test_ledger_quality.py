@@ -14,6 +14,7 @@ from driftline.contract import DAY, HOUR, Contract, parse
 from driftline.detect import StateError
 from driftline.events.schema import json_schema
 from driftline.incidents import threshold_message
+from driftline.ledger.claims import Claims
 from driftline.ledger.entry import Claim
 from driftline.ledger.quality import Quality
 from driftline.ledger.summing import Summing
@@ -89,11 +90,11 @@ class Story:
         self.hour += 1
 
     def cells(self, claims: Sequence[tuple[Claim, int]]) -> Mapping[int, Cell]:
-        groups: dict[int, list[tuple[Claim, int]]] = {}
+        groups: dict[int, Claims] = {}
         for claim, times in claims:
             told = claim.prediction or claim.label
             assert told is not None
-            groups.setdefault(told[0] // DAY * DAY, []).append((claim, times))
+            groups.setdefault(told[0] // DAY * DAY, Claims()).add(claim, times)
         return self.summing.sum(groups)
 
 

@@ -99,18 +99,18 @@ def test_corrected_labels_change_what_was_told_and_nothing_in_the_end() -> None:
 PEOPLE = "people:credit-risk:10@0s"
 
 
-def office(*faults: str) -> Told:
+def office(*faults: str, days: int = 13) -> Told:
     """Return what is told of people who decide for two weeks."""
     terms = (
         "quality: {metric: auc, at_least: 0.5, label_horizon: 1d, positive: default}\n"
         "decision: {action: reject, within: 2h}"
     )
     following = ("decision", "label")
-    return replayed("credit-risk", terms, following, 13, 350, PEOPLE, *faults)
+    return replayed("credit-risk", terms, following, days, 350, PEOPLE, *faults)
 
 
-def test_people_who_do_as_they_did_are_not_told_of() -> None:
-    assert not office().of("decision")
+def test_people_who_do_as_they_did_for_a_month_are_not_told_of() -> None:
+    assert not office(days=31).of("decision")
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,28 @@ def test_people_who_change_are_told_of(fault: str, detector: str) -> None:
 def test_whoever_stamps_is_seen_in_time_and_in_overrides() -> None:
     windows = office("rubber_stamp:credit-risk:2s@8d").windows_of("decisions")
     assert [w["open"] for w in windows if w["judged"]][-1] == ["hasty", "unquestioned"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "detectors"),
+    [
+        ("rubber_stamp:credit-risk:2s@4d..11d", {"hasty", "unquestioned"}),
+        ("override:credit-risk:0.5%@4d..11d", {"unquestioned"}),
+    ],
+)
+def test_what_is_usual_is_not_learnt_from_days_that_nobody_questioned(
+    fault: str, detectors: set[str]
+) -> None:
+    told = office(fault, days=21)
+    days = [w for w in told.windows_of("decisions") if w["judged"] and not w["final"]]
+    during = [w for w in days if "2026-03-06" <= w["start"] < "2026-03-13"]
+    after = [w for w in days if w["start"] >= "2026-03-13"]
+    assert set().union(*(w["open"] for w in during)) == detectors
+    assert {w["calm"]["overridden"] for w in during} == {during[0]["calm"]["overridden"]}
+    # People override as they always did then, which is no news.
+    assert [a["state"] for a in told.of("decision")][-1] == "resolved"
+    assert not set().union(*(w["open"] for w in after[3:]))
+    assert after[-1]["calm"]["overridden"] == pytest.approx(0.08, abs=0.015)
 
 
 def test_overrides_that_are_right_are_told() -> None:

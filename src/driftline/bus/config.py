@@ -11,7 +11,7 @@ import msgspec
 
 from driftline.bus.errors import ConfigError
 from driftline.contract.errors import Fault
-from driftline.contract.types import SECOND, Block
+from driftline.contract.types import HOUR, SECOND, Block
 from driftline.events.inputs import TOPICS
 from driftline.events.mapping import InputSpec
 
@@ -168,6 +168,8 @@ class Config(Block, frozen=True, kw_only=True):
     idle_after
         Microseconds after which an empty partition stops holding event time back; None takes the
         longest `idle_after` of the contracts.
+    readers_every
+        Microseconds from one look at who reads the alerts to the next.
     chunk_records
         Where a chunk ends; larger is faster and takes more memory.
     """
@@ -184,6 +186,7 @@ class Config(Block, frozen=True, kw_only=True):
     snapshot_every: int = 10 * SECOND
     commit_every: int = SECOND
     session_timeout: int = 12 * SECOND
+    readers_every: int = HOUR
     chunk_records: int = 4_000
     datadir: str = ".driftline"
 

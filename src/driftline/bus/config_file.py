@@ -205,6 +205,7 @@ _WORKER: Final = BlockOf(
         Field("snapshot_every", Duration("100ms", "1h"), "how often detector state is saved"),
         Field("commit_every", Duration("100ms", "1m"), "how often offsets are committed"),
         Field("session_timeout", Duration("1s", "5m"), "when a silent worker is replaced"),
+        Field("readers_every", Duration("1s", "1d"), "how often it is seen who reads the alerts"),
         Field("chunk_records", Integer(1, 1_000_000), "records handled together"),
         Field(
             "datadir",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka import TopicPartition
 
@@ -14,10 +14,25 @@ from driftline.bus.topics import administering
 if TYPE_CHECKING:
     from driftline.bus.config import BrokerConfig
 
-__all__ = ["readers"]
+__all__ = ["Readership", "readers", "readership"]
 
 MOST_GROUPS = 1_000
 """Groups of a cluster that are asked; further ones are not looked at."""
+
+
+class Readership(NamedTuple):
+    """Who reads a topic.
+
+    Attributes
+    ----------
+    records
+        Ever written to it.
+    groups
+        Records that each group has not read, by group.
+    """
+
+    records: int
+    groups: dict[str, int]
 
 
 def readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
@@ -30,10 +45,11 @@ def readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
     ------
     driftline.bus.errors.BrokerUnreachable, driftline.bus.errors.TopicsError
     """
-    return asyncio.run(_readers(broker, topic))
+    return asyncio.run(readership(broker, topic)).groups
 
 
-async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
+async def readership(broker: BrokerConfig, topic: str) -> Readership:
+    """Return who reads a topic; raises as `readers` does."""
     async with opened(broker) as consumer:
         found_spans = await spans(consumer, topic)
     ends = {TopicPartition(*source): span.end for source, span in found_spans.items()}
@@ -46,4 +62,4 @@ async def _readers(broker: BrokerConfig, topic: str) -> dict[str, int]:
             read = {place: offset for place, offset in read.items() if offset >= 0}
             if read:
                 found[group] = sum(end - read.get(place, 0) for place, end in ends.items())
-    return found
+    return Readership(sum(ends.values()), found)

@@ -19,6 +19,7 @@ from driftline.bus.metrics import Metrics
 from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
 from driftline.bus.parts import PipelineParts
 from driftline.bus.tail import ReferencesTail
+from driftline.bus.unread import Unread
 from driftline.events.record import Source
 from driftline.pipeline.references import References
 
@@ -95,6 +96,7 @@ class Runtime:
         self.run(self._tail.run())
         self.run(self._snapshots())
         self.run(self.idle.run())
+        self.run(Unread(self).run())
 
     async def wait(self) -> None:
         """Return when `finish` was called; raise what ended the worker otherwise."""

@@ -73,12 +73,12 @@ def run_of_loops(contract: Contract) -> float:
 
 
 def run_of_decisions(contract: Contract, span: int) -> float:
-    """Return the mean run length of the watch on decisions, in its windows.
+    """Return the mean run length of the watch on decisions, in spans judged.
 
     Parameters
     ----------
     span
-        Length of such a window, microseconds (`ledger.advice.decision_span`).
+        Length of such a span, microseconds (`ledger.advice.judging_span`).
     """
     return max(LEAST_SLOTS, budget_slots(contract) * contract.slot / span / DECISIONS)
 

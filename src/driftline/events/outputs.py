@@ -260,6 +260,9 @@ class FeedbackData(msgspec.Struct, kw_only=True):
         msgspec.UnsetType | None
     ) = msgspec.UNSET
     by: str | msgspec.UnsetType | None = msgspec.UNSET
+    live: Annotated[
+        bool, Meta(description="Seen by the worker in wall time; no replay has it.")
+    ] | (msgspec.UnsetType) = msgspec.UNSET
     loop: LoopFigures | msgspec.UnsetType = msgspec.UNSET
     to: Annotated[str, Meta(description="The fallback, as the contract names it.")] | (
         msgspec.UnsetType

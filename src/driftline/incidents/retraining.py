@@ -29,8 +29,9 @@ class Retraining:
     What comes sooner waits, and is asked for then if the incident is still open.
 
     A request is closed by a newer version of the model, or withdrawn when all that asked for it is
-    over. One that is not answered within ``at_most_every`` is escalated, and again each time that
-    passes, as long as something is wrong.
+    over. One that is not answered within ``at_most_every`` is escalated, and again as long as
+    something is wrong, each time after twice as long as before: at a week, after 1, 3, 7 and 15
+    weeks, so that a request that nobody will ever answer is told five times in its first year.
     """
 
     def __init__(self, contract: Contract, history: History) -> None:
@@ -102,7 +103,7 @@ class Retraining:
 
     def _ask(self, now: int) -> Messages:
         plan = self._contract.retrain
-        if self._asked is not None and now - self._asked < plan.at_most_every:
+        if self._asked is not None and now - self._asked < self._gap:
             return []
         due = next((w for w in self._waiting.values() if not w["asked"]), None)
         if due is None and self._open is not None:
@@ -133,6 +134,12 @@ class Retraining:
         }
         return [self._message("retrain_requested", name, now, told, name)]
 
+    @property
+    def _gap(self) -> int:
+        """Shortest time from what was told last to what is told next, microseconds."""
+        often = 0 if self._open is None else self._open["number"]
+        return self._contract.retrain.at_most_every << often
+
     def _escalate(self, now: int, told: dict[str, Any]) -> tuple[bytes, bytes]:
         request = self._open
         assert request is not None
@@ -145,7 +152,8 @@ class Retraining:
             "number": request["number"],
             "escalation": whom,
             "seconds": (now - request["at"]) / 1e6,
-            "text": f"asked for {waited} ago, and nobody has: {told['text']}",
+            "text": f"asked for {waited} ago, and nobody has: {told['text']} (reminder "
+            f"{request['number']}, the next one in {format_duration(self._gap)})",
         }
         name = hash_of("retrain escalated", request["name"], request["number"])
         return self._message("retrain_escalated", name, now, told, request["name"])

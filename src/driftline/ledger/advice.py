@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from driftline.contract import DAY
 from driftline.ledger.classes import class_name, class_names
 from driftline.ledger.trialrows import baseline_of
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     Marks = npt.NDArray[np.bool_]
 
-__all__ = ["LEAVE", "MOST_WAITING", "Advice", "decision_span"]
+__all__ = ["LEAVE", "MOST_WAITING", "Advice", "decision_span", "judging_span"]
 
 LEAVE = ""
 """The recommendation to leave it, where the contract says when to act and it is not then."""
@@ -143,16 +144,25 @@ class Advice:
 
 
 def decision_span(contract: Contract) -> int:
-    """Return the length of the windows of predictions whose decisions are judged together.
+    """Return the length of the windows of predictions whose decisions are told together.
 
     The window of the promised quality, or a day where none is promised; the smallest multiple of it
-    that is at least a `MOST_WAITING`-th of ``within``, as windows wait for their decisions. A day,
-    because people and their work have a daily cycle; where quality is promised of shorter windows,
-    what nights do differently may be told as a change. Microseconds, whole slots.
+    that is at least a `MOST_WAITING`-th of ``within``, as windows wait for their decisions.
+    Microseconds, whole slots.
     """
     window, decision = contract.span, contract.decision
     within = decision.within if decision is not None else None
     return window * max(1, -(-(within or 0) // (MOST_WAITING * window)))
+
+
+def judging_span(contract: Contract) -> int:
+    """Return the length of the spans of predictions whose decisions are judged together.
+
+    As many windows (`decision_span`) as make a day or more: people and their work have a daily
+    cycle, and of shorter spans each night would be a change. Microseconds.
+    """
+    window = decision_span(contract)
+    return -(-DAY // window) * window
 
 
 def _literal(text: str) -> float | str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from driftline.contract import DAY
 from driftline.detect.plain import plain
 from driftline.detect.protocol import Finding
 from driftline.detect.state import check
@@ -12,8 +11,7 @@ from driftline.events.time import format_ts
 from driftline.events.window_event import window_event
 from driftline.ledger.acted import tell_acts
 from driftline.ledger.acts import Acts
-from driftline.ledger.advice import MOST_WAITING, Advice, decision_span
-from driftline.ledger.habit import LEAST_CALM_WINDOWS
+from driftline.ledger.advice import MOST_WAITING, Advice, decision_span, judging_span
 from driftline.ledger.practice import Practice
 from driftline.ledger.segments import about, gather, most_segments
 
@@ -39,16 +37,19 @@ class Decisions:
     each slot in ascending order.
 
     A window of predictions (`advice.decision_span`: that of quality, or a day) has three moments.
-    At its *end* it is told as far as decisions have come. It is *ripe*, judged and told again, when
-    the contract's ``within`` has passed since (where it says none, as long as a window is), at the
-    next multiple of `Contract.step`: all that came in time has been joined then. It is *over* a
-    window's length later, and told for the last time: what came late is in it. What comes after
-    that changes no window; labels still tell which overrides were right.
+    At its *end* it is told as far as decisions have come. It is *ripe*, and told again, when the
+    contract's ``within`` has passed since (where it says none, as long as a window is), at the next
+    multiple of `Contract.step`: all that came in time has been joined then. It is *over* a window's
+    length later, and told for the last time: what came late is in it. What comes after that changes
+    no window; labels still tell which overrides were right.
+
+    Judged is a day at a time, or a window where that is longer (`advice.judging_span`): when its
+    last window is ripe, from all of its windows as they were when they became ripe.
 
     Parameters
     ----------
     arl
-        Mean number of windows to a false alarm (`detect.budget.run_of_decisions`).
+        Mean number of days judged to a false alarm (`detect.budget.run_of_decisions`).
 
     Notes
     -----
@@ -63,19 +64,19 @@ class Decisions:
         self._most = most_segments(contract)
         self.span = decision_span(contract)
         """Length of a window, microseconds."""
+        self._days = judging_span(contract)
         within = self._advice.within
         self._wait = self.span if within is None else within
         self._arl = arl
         self._practice = self._begin(taken=False)
         self._windows: dict[int, Acts] = {}
         self._told: dict[int, int] = {}
-        self._judged: set[int] = set()
+        self._ripe: set[int] = set()
+        self._day: tuple[int, Acts] | None = None
         self._last = -_DONE
 
     def _begin(self, *, taken: bool) -> Practice:
-        # A day at least, or what people do at night would be the measure of what they do by day.
-        fewest = max(LEAST_CALM_WINDOWS, -(-DAY // self.span))
-        return Practice(self._advice, self._arl, fewest, taken=taken)
+        return Practice(self._advice, self._arl, taken=taken)
 
     @property
     def due(self) -> int:
@@ -107,15 +108,17 @@ class Decisions:
         beyond = set(sorted(self._windows)[: max(0, len(self._windows) - MOST_WINDOWS)])
         for window in sorted(self._windows):
             _, ripe, over = self._moments(window)
-            if (ripe <= start or window in beyond) and window not in self._judged:
-                self._judged.add(window)
-                if window > self._last:  # what comes for a window before that is too old to judge
-                    self._last = window
-                    alarms += self._practice.judge(self._windows[window], window)
+            if (ripe <= start or window in beyond) and window not in self._ripe:
+                self._ripe.add(window)
+                alarms += self._gather(window, self._windows[window])
             if over <= start or window in beyond:
                 del self._windows[window]
-                self._judged.discard(window)
+                self._ripe.discard(window)
                 self._told.pop(window, None)
+        if self._day is not None:
+            last = self._day[0] + self._days - self.span
+            if self._moments(last)[1] <= start:
+                alarms += self._judge()
         for at, acts in sorted(cells.items()):
             window = at // self.span * self.span
             if self._moments(window)[2] > start:
@@ -125,6 +128,24 @@ class Decisions:
                 gather(held.segments, {}, self._most, Acts.empty)
             alarms += self._practice.come(acts, window)
         return [self._finding(alarm, end) for alarm in alarms]
+
+    def _gather(self, window: int, acts: Acts) -> list[Alarm]:
+        """Put a ripe window to the others of its day; return what the day before it came to."""
+        start = window // self._days * self._days
+        alarms = self._judge() if self._day is not None and self._day[0] < start else []
+        if start <= self._last:
+            return alarms  # too old to judge
+        if self._day is None:
+            self._day = start, Acts.empty()
+        day = self._day[1]
+        day.merge(acts)
+        gather(day.segments, {}, self._most, Acts.empty)
+        return alarms
+
+    def _judge(self) -> list[Alarm]:
+        assert self._day is not None
+        (self._last, acts), self._day = self._day, None
+        return self._practice.judge(acts, self._last)
 
     def tell(self, until: int, *, passed: bool) -> list[tuple[bytes, bytes]]:
         """Return messages for the `windows` topic: what is due by a time (microseconds).
@@ -161,11 +182,13 @@ class Decisions:
         Parameters
         ----------
         at
-            Windows that start before it are not judged any more, microseconds.
+            Days that start before it are not judged any more, microseconds.
         """
         alarms = self._practice.close()
         self._practice = self._begin(taken=self._practice.taken)
         self._last = max(self._last, at - 1)
+        if self._day is not None and self._day[0] <= self._last:
+            self._day = None
         return [self._finding(alarm, at) for alarm in alarms]
 
     def _message(
@@ -214,7 +237,9 @@ class Decisions:
         """What windows and shares are of: they cannot be taken up where it is another."""
         advice = self._advice
         of = [advice.action, advice.positive, advice.baseline, advice.within]
-        return [self.span, *of, advice.column, advice.compare, str(advice.bound)]
+        of = [self._days, *of, advice.column, advice.compare, str(advice.bound)]
+        # Where they are one, as they were when only windows were judged.
+        return of if self.span == self._days else [*of, self.span]
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values and bytes."""
@@ -223,7 +248,8 @@ class Decisions:
             "of": self._of,
             "windows": [[each, acts.to_values()] for each, acts in sorted(self._windows.items())],
             "told": [list(each) for each in sorted(self._told.items())],
-            "judged": sorted(self._judged),
+            "judged": sorted(self._ripe),
+            "day": None if self._day is None else [self._day[0], self._day[1].to_values()],
             "last": self._last,
             "practice": self._practice.snapshot(),
         }
@@ -237,6 +263,8 @@ class Decisions:
         check(state, format=FORMAT, of=self._of)
         self._windows = {window: Acts.from_values(raw) for window, raw in state["windows"]}
         self._told = dict(state["told"])
-        self._judged = set(state["judged"])
+        self._ripe = set(state["judged"])
+        day = state.get("day")
+        self._day = None if day is None else (int(day[0]), Acts.from_values(day[1]))
         self._last = int(state["last"])
         self._practice.restore(state["practice"])

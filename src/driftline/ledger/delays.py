@@ -138,6 +138,8 @@ _TABLES = ("by_label", "by_predicted", "waiting")
 
 
 def _by_class(names: Sequence[str], codes: Integers, count: Integers) -> dict[str, Counts]:
+    if len(set(names)) == 1:
+        return {names[0]: Counts.of(codes, count)}
     groups: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         groups.setdefault(name, []).append(row)

@@ -10,6 +10,7 @@ two workers that read the partitions in another order agree in the end, slot by 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -29,10 +30,12 @@ __all__ = [
     "TRAINED",
     "Claim",
     "Part",
+    "Told",
     "differ",
     "named",
     "pack",
     "part_of",
+    "segment_of",
     "unpack",
     "worth",
 ]
@@ -107,11 +110,16 @@ class Claim(NamedTuple):
     @property
     def segment(self) -> Segment:
         """That of the prediction, or of the row that was served; the empty one is none."""
-        if self.prediction is not None:
-            return self.prediction[1][_OWN] if len(self.prediction[1]) > _OWN else ()
-        if self.served is not None:
-            return self.served[1][_ROWS_OWN] if len(self.served[1]) > _ROWS_OWN else ()
-        return ()
+        return segment_of(self.prediction, self.served)
+
+
+def segment_of(prediction: Told | None, served: Told | None) -> Segment:
+    """Return the segment of a claim about these; the empty one is none."""
+    if prediction is not None:
+        return prediction[1][_OWN] if len(prediction[1]) > _OWN else ()
+    if served is not None:
+        return served[1][_ROWS_OWN] if len(served[1]) > _ROWS_OWN else ()
+    return ()
 
 
 def worth(parts: list[Part], horizon: int) -> Counter[Claim]:
@@ -265,15 +273,23 @@ class _State:
         return out
 
 
+_claim = partial(tuple.__new__, Claim)
+"""As `Claim._make`, for what is claimed most often: it takes a third of the time."""
+_NONE = (None,) * 5
+
+
 def differ(held: list[Part], new: Part, horizon: int) -> list[tuple[Claim, int]]:
     """Return what one more part changes, each claim with how often it is counted now."""
-    if not held and new.kind == PREDICTION:
-        return [(Claim("predicted", new.at, _told(new)), 1)]
-    if len(held) == 1 and held[0].kind == PREDICTION and new.kind in {LABEL, DECISION}:
+    kind, _, ts, at, _, body = new
+    if not held and kind == PREDICTION:
+        return [(_claim(("predicted", at, (ts, body), *_NONE)), 1)]
+    if len(held) == 1 and held[0].kind == PREDICTION and kind in {LABEL, DECISION}:
         made = held[0]
-        if made.at <= new.at and new.ts <= made.ts + horizon:
-            what = "first" if new.kind == LABEL else "decided"
-            return [(Claim(what, new.at, _told(made), **part_of(new)), 1)]
+        if made.at <= at and ts <= made.ts + horizon:
+            about, said = (made.ts, made.body), (ts, body)
+            if kind == LABEL:
+                return [(_claim(("first", at, about, said, None, None, None, None)), 1)]
+            return [(_claim(("decided", at, about, None, said, None, None, None)), 1)]
     if not held and new.kind == SERVED:
         return []
     # Where topics are read from far back, labels may well be read before predictions.

@@ -14,14 +14,14 @@ from driftline.ledger.sequences import rates
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LEAST_CALM_ROWS", "LEAST_CALM_WINDOWS", "Bar", "Change", "Habit", "risen", "vanished"]
+__all__ = ["LEAST_CALM_ROWS", "Bar", "Change", "Habit", "risen", "vanished"]
 
 LEAST_CALM_WINDOWS = 3
 LEAST_CALM_ROWS = 200
 """Rows of the calm windows together."""
-SETTLED = 5
+SETTLED = 15
 SETTLED_ROWS = 2_000
-"""Quiet windows, as a multiple of the fewest, and rows that the calm rate is learnt from in all."""
+"""Quiet windows, and rows, that the calm rate is learnt from in all."""
 MOST_CALM_WINDOWS = 128
 """Calm windows told apart: of a rate that takes longer to learn the later ones are one."""
 MARGIN = 0.25
@@ -90,13 +90,15 @@ class Change(NamedTuple):
 class Habit:
     """Learns a rate from the first windows, and tells whether it has risen to a bar since.
 
+    Call order: `step` for each window; then `learn` it, if nobody who looks at it finds it unusual.
+
     A row is 1 or 0. The rate of the first windows, `LEAST_CALM_ROWS` rows at least, is the calm
-    one; until it is `settled` every further window adds to it, while there is hardly any evidence
-    of a change (`QUIET`) or the window itself is below the margin. A window is betted on
-    against a rate part of the way from the calm one to the bar (`MARGIN`): as long as theirs are
-    not above that, it takes `arl` windows to a false alarm in the mean (`bets`). Raised when that
-    evidence is there, and the rate since the change, or of a window that is clearly beyond the
-    margin by itself, is at the bar or above it.
+    one; until it is `settled` every further window adds to it. As far as this rate can tell, a
+    window is `usual` while there is hardly any evidence of a change (`QUIET`) or the window itself
+    is below the margin. A window is betted on against a rate part of the way from the calm one to
+    the bar (`MARGIN`): as long as theirs are not above that, it takes `arl` windows to a false
+    alarm in the mean (`bets`). Raised when that evidence is there, and the rate since the change,
+    or of a window that is clearly beyond the margin by itself, is at the bar or above it.
 
     So chance alone is kept out by the evidence, and what is no chance, but not worth telling, by
     the bar: days differ, and of many rows that is soon certain. What windows differ by is not
@@ -116,17 +118,10 @@ class Habit:
         Makes the bar out of the calm ones and rows; None where the rate cannot be watched.
     arl
         Mean number of windows to a false alarm.
-    fewest
-        Windows to learn from at least.
     """
 
-    def __init__(
-        self,
-        bar: Callable[[int, int], Bar | None],
-        arl: float,
-        fewest: int = LEAST_CALM_WINDOWS,
-    ) -> None:
-        self._bar_of, self._arl, self._fewest = bar, arl, fewest
+    def __init__(self, bar: Callable[[int, int], Bar | None], arl: float) -> None:
+        self._bar_of, self._arl = bar, arl
         self._calm: list[list[int]] = []
         self._bar: Bar | None = None
         self._sized = Bar(0.0, 0.0)
@@ -134,17 +129,19 @@ class Habit:
         self.open = False
         self.change: Change | None = None
         """Of what is raised; None while nothing is."""
+        self.usual = True
+        """Whether the window that was taken last may be learnt from."""
         self._quiet = _Stretch()
 
     @property
     def learnt(self) -> bool:
         """Whether the calm rate is known well enough to tell changes."""
-        return len(self._calm) >= self._fewest and self._rows >= LEAST_CALM_ROWS
+        return len(self._calm) >= LEAST_CALM_WINDOWS and self._rows >= LEAST_CALM_ROWS
 
     @property
     def settled(self) -> bool:
         """Whether nothing is learnt any more."""
-        return len(self._calm) >= SETTLED * self._fewest and self._rows >= SETTLED_ROWS
+        return len(self._calm) >= SETTLED and self._rows >= SETTLED_ROWS
 
     @property
     def _rows(self) -> int:
@@ -170,7 +167,7 @@ class Habit:
     def step(
         self, ones: int, rows: int, start: int, shift: float = 1.0
     ) -> Literal["raised", "cleared"] | None:
-        """Take a window.
+        """Take a window; nothing is learnt from it yet.
 
         Parameters
         ----------
@@ -182,14 +179,10 @@ class Habit:
             What the odds of a one would be in this window, as part of the calm odds, if nothing had
             changed.
         """
-        if rows <= 0:
+        self.usual = True
+        if rows <= 0 or not self.learnt or self._bets is None or self._bar is None:
             return None
         ones = min(max(ones, 0), rows)
-        if not self.learnt:
-            self._learn(ones, rows)
-            return None
-        if self._bets is None or self._bar is None:
-            return None
         margin, bar = (_shifted(rate, shift) for rate in self._bar)
         # Scaled so that no row can lose more than with the margin that bets were sized for.
         gains = np.array([1 - margin, -margin]) * (self._sized.margin / margin)
@@ -197,16 +190,21 @@ class Habit:
         self._bets.step(Stake(gains, counts, ones, bar * rows), start, rows)
         middle = (_shifted(self.calm or 0.0, shift) + bar) / 2
         if self.open:
+            self.usual = False
             return self._watch(ones, rows, middle)
         change = self._changed(ones, rows, start, margin, bar)
         if change is not None:
             self.open, self.change, self._quiet = True, change, _Stretch()
+            self.usual = False
             return "raised"
-        if not self.settled and (self.evidence[0] < QUIET or ones < margin * rows):
-            self._learn(ones, rows)
+        self.usual = self.evidence[0] < QUIET or ones < margin * rows
         return None
 
-    def _learn(self, ones: int, rows: int) -> None:
+    def learn(self, ones: int, rows: int) -> None:
+        """Add a window to the calm ones, until they are settled; arguments as of `step`."""
+        if rows <= 0 or self.settled:
+            return
+        ones = min(max(ones, 0), rows)
         if len(self._calm) < MOST_CALM_WINDOWS:
             self._calm.append([ones, rows])
         else:

@@ -85,6 +85,11 @@ class Practice:
       day's rate is measured by what these same people did in calm windows.
     - ``corrected``: overrides with a label are right more often than the model (`disputes`).
 
+    What is usual is learnt from windows that look usual in every share: overrides as rare as in a
+    day that was rubber-stamped must not become the measure of other days. So while one of them is
+    raised, or there is evidence for it, nothing is learnt of any. (Overrides that are right say
+    nothing against the window they came in.)
+
     The five shares that are learnt divide the budget (`PARTS`, `habit`). Of a simulated office of
     ten people with 200 (2,000) decisions a day, who override 8 % and take 20 minutes, so many of
     ten runs told a change with its first window, `arl` being 300:
@@ -101,17 +106,15 @@ class Practice:
     ----------
     arl
         Mean number of windows to a false alarm of all of them together.
-    fewest
-        Windows to learn from at least.
     taken
         Whether decisions have come before.
     """
 
-    def __init__(self, advice: Advice, arl: float, fewest: int, *, taken: bool = False) -> None:
+    def __init__(self, advice: Advice, arl: float, *, taken: bool = False) -> None:
         self._advice = advice
         bars = {name: risen(worth) for name, worth in WORTH.items()}
         bars |= {"hasty": _hasty, "unquestioned": vanished}
-        self._habits = {name: Habit(bar, arl / PARTS[name], fewest) for name, bar in bars.items()}
+        self._habits = {name: Habit(bar, arl / PARTS[name]) for name, bar in bars.items()}
         self._alpha = PARTS["ignored"] / arl
         self.automatic = Automatic()
         self._disputes = Disputes()
@@ -178,6 +181,7 @@ class Practice:
         own = int(people[ACTOR["followed"]]), int(people[ACTOR["overridden"]])
         strict, strict_people = strictness(acts, self._calm, self.automatic)
         shares = {
+            "ignored": (missed, due, 1.0),
             "late": (acts.total("late"), acts.total("decided"), 1.0),
             "hasty": (at_once(people), int(people[ACTOR["decided"]]), 1.0),
             "unquestioned": (own[0], sum(own), 1 / strict_people),
@@ -186,14 +190,18 @@ class Practice:
         alarms = []
         for name, (ones, rows, shift) in shares.items():
             state = self._habits[name].step(ones, rows, start, shift)
+            if name == "ignored":
+                continue  # told below, as what is late is known then
             if state == "raised":
                 alarms.append(self._raise(name, acts))
             elif state == "cleared":
                 alarms.append(self._clear(name, _OVER[name]))
-        self._habits["ignored"].step(missed, due, start)
         alarms = self._ignored(start, missed, due, nobody=nobody) + alarms
-        if not (self._told or self._habits["ignored"].settled):
-            self._calm.merge(acts)
+        if self._told.keys() <= {"corrected"} and all(h.usual for h in self._habits.values()):
+            if not self._habits["ignored"].settled:
+                self._calm.merge(acts)
+            for name, (ones, rows, _) in shares.items():
+                self._habits[name].learn(ones, rows)
         return alarms
 
     def _people(self, acts: Acts) -> Integers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,8 +12,10 @@ from driftline.ledger.actrows import ActRows
 from driftline.ledger.acts import Acts
 from driftline.ledger.advice import Advice
 from driftline.ledger.cell import Card, Cell
+from driftline.ledger.claims import Columns
 from driftline.ledger.classes import class_names
 from driftline.ledger.delays import Delays
+from driftline.ledger.entry import segment_of
 from driftline.ledger.exposure import Exposure
 from driftline.ledger.packing import WRONG_TYPE
 from driftline.ledger.profile import ErrorProfile
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from driftline.contract import Contract
     from driftline.events.frame import Segment
-    from driftline.ledger.entry import Claim
+    from driftline.ledger.claims import Claims
     from driftline.ledger.pairs import Floats, Integers
     from driftline.ledger.rows import Read
 
@@ -78,7 +80,7 @@ class Summing:
             None if contract.skew is None else Tolerances(Tolerance(contract.skew.tolerance)),
         )
 
-    def sum(self, groups: Mapping[Key, Sequence[tuple[Claim, int]]]) -> dict[Key, Cell]:
+    def sum(self, groups: Mapping[Key, Claims]) -> dict[Key, Cell]:
         """Sum claims group by group, each claim as often as it is counted.
 
         Groups are read together and summed apart: there may be many of a few rows. Where claims are
@@ -91,34 +93,38 @@ class Summing:
         rows = {"predicted": made, "first": paired, "paired": paired}
         rows |= {"decided": decided, "tried": tried, "compared": compared}
         for number, claims in enumerate(groups.values()):
-            segments = [claim.segment for claim, _ in claims] if self.task.segments else []
-            places: Iterable[int] = repeat(number, len(claims))
+            segments: list[Segment] = []
+            if self.task.segments:
+                for columns in claims.values():
+                    segments += map(segment_of, columns.prediction, columns.served)
+            places: Iterator[int] = repeat(number)
             if any(segments):
-                found, places = _apart(segments, self.task.segments, number, len(owners))
+                found, apart = _apart(segments, self.task.segments, number, len(owners))
+                places = iter(apart)
                 parts += [(owners[number], *each) for each in found.items()]
                 owners += [Cell.empty(self.task) for _ in found]
-            for place, (claim, times) in zip(places, claims, strict=True):
-                if claim.what in rows:
-                    rows[claim.what].add(place, claim, times)
+            for what, columns in claims.items():
+                own = list(islice(places, len(columns)))
+                if what in rows:
+                    rows[what].take(own, what, columns)
                 else:
-                    owners[place].count(claim.what, times)
-        for group, times in zip(made.groups, made.times, strict=True):
-            owners[group].count("predicted", times)
-        if self.quality and made.claims:
+                    _count(owners, what, own, columns.times)
+        _count(owners, "predicted", made.groups, made.times)
+        if self.quality and made:
             _add_made(owners, self.task, made)
-        if self.quality and paired.claims:
+        if self.quality and paired:
             _add_paired(owners, self.task, paired)
-        if self.advice is not None and (made.claims or decided.claims):
+        if self.advice is not None and (made or decided):
             acts = _acts(self.advice, self.task, made, decided)
             for group, at in _parts_of(np.array([*made.groups, *decided.groups])):
                 owners[group].acts = Acts.of(acts.take(at), self.advice)
             if self.quality:
                 _add_followed(owners, self.task, self.advice, decided, acts)
-        if self.quality and self.advice is not None and paired.claims:
+        if self.quality and self.advice is not None and paired:
             _add_hidden(owners, self.task, self.advice, paired)
-        if self.advice is not None and tried.claims:
+        if self.advice is not None and tried:
             _add_trials(owners, self.contract, self.task, tried)
-        if self.tolerances is not None and compared.claims:
+        if self.tolerances is not None and compared:
             _add_skew(owners, self.tolerances, compared)
         for whole, segment, place in parts:
             whole.merge(owners[place])
@@ -143,20 +149,30 @@ def _apart(
 
 
 @dataclass(slots=True)
-class _Rows:
-    """Claims that are to be read, and which group each is of."""
+class _Rows(Columns):
+    """Claims that are to be read, which group each is of, and whether it is a first pair."""
 
     groups: list[int] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
+    first: list[bool] = field(default_factory=list)
 
-    def add(self, group: int, claim: Claim, times: int) -> None:
-        self.groups.append(group)
-        self.claims.append(claim)
-        self.times.append(times)
+    def take(self, groups: list[int], what: str, columns: Columns) -> None:
+        self.extend(columns)
+        self.groups += groups
+        self.first += repeat(what == "first", len(columns))
 
-    def all(self) -> Iterator[tuple[int, Claim, int]]:
-        return zip(self.groups, self.claims, self.times, strict=True)
+    def where(self, rows: Iterable[int]) -> _Rows:
+        """Return some rows, for `_read`."""
+        picked = list(rows)
+        found = _Rows(times=[self.times[row] for row in picked])
+        found.groups = [self.groups[row] for row in picked]
+        found.prediction = [self.prediction[row] for row in picked]
+        found.label = [self.label[row] for row in picked]
+        return found
+
+
+def _count(cells: list[Cell], what: str, groups: list[int], times: list[int]) -> None:
+    for group, rows in _parts_of(np.array(groups, dtype=np.int64)):
+        cells[group].count(what, int(np.array(times, dtype=np.int64)[rows].sum()))
 
 
 def _add_made(cells: list[Cell], task: Task, made: _Rows) -> None:
@@ -177,9 +193,9 @@ def _add_paired(cells: list[Cell], task: Task, paired: _Rows) -> None:
             counts = cells[paired.groups[row]].counts
             known = reason in counts or len(counts) < MOST_REASONS
             cells[paired.groups[row]].count(reason if known else "…", paired.times[row])
-    told = [(c.label, c.prediction, c.what == "first") for c in paired.claims]
-    took = np.array([b[0] - a[0] for b, a, _ in told if a and b], dtype=np.int64)[read.rows]
-    first = np.array([is_first for _, _, is_first in told], dtype=np.bool_)[read.rows]
+    both = zip(paired.label, paired.prediction, strict=True)
+    took = np.array([after[0] - made[0] for after, made in both], dtype=np.int64)[read.rows]
+    first = np.array(paired.first, dtype=np.bool_)[read.rows]
     for group, rows in _split(paired, read.rows):
         cell, pairs = cells[group], read.pairs.take(rows)
         if task.regression:
@@ -203,11 +219,11 @@ def _split(rows: _Rows, read: Integers) -> Iterator[tuple[int, Integers]]:
 
 def _read(task: Task, rows: _Rows, label: float | str | None = None) -> Read:
     """Read claims; with a `label` as if it were that of all of them."""
-    bodies = [claim.prediction[1] for claim in rows.claims if claim.prediction is not None]
+    bodies = [body for _, body in rows.prediction]
     labels: list[Any] = [label] * len(bodies)
     weights: list[Any] | None = None
     if label is None:
-        told = [claim.label[1] for claim in rows.claims if claim.label is not None]
+        told = [body for _, body in rows.label]
         labels, weights = [each[0] for each in told], [each[1] for each in told]
     names = sorted({name for body in bodies if body[2] for name, _ in body[2]})
     shares = {
@@ -226,16 +242,16 @@ def _read(task: Task, rows: _Rows, label: float | str | None = None) -> Read:
 
 def _acts(advice: Advice, task: Task, made: _Rows, decided: _Rows) -> ActRows:
     """Return predictions as they come, and then what is done about them."""
-    claims = [*made.claims, *decided.claims]
-    about = [claim.prediction for claim in claims if claim.prediction is not None]
+    about = [*made.prediction, *decided.prediction]
     said, score = [body[0] for _, body in about], _scores(task, [body for _, body in about])
     arms = [body[3] for _, body in about]
-    done = [claim.decision for claim in claims]
+    done = [*made.decision, *decided.decision]
     within = advice.within
     latency = [0 if d is None else d[0] - a[0] for a, d in zip(about, done, strict=True)]
     bodies = [(None,) * 5 if d is None else d[1] for d in done]
     advised = advice.recommended(said, score)
-    labels = [None if claim.label is None else claim.label[1][0] for claim in claims]
+    told = [*made.label, *decided.label]
+    labels = [None if label is None else label[1][0] for label in told]
     return ActRows(
         score=score,
         due=advice.due(said, score, arms),
@@ -254,10 +270,8 @@ def _acts(advice: Advice, task: Task, made: _Rows, decided: _Rows) -> ActRows:
 
 def _add_hidden(cells: list[Cell], task: Task, advice: Advice, paired: _Rows) -> None:
     """Sum pairs of predictions that nobody was shown apart."""
-    hidden = _Rows()
-    for group, claim, times in paired.all():
-        if claim.prediction is not None and claim.prediction[1][3] == advice.baseline:
-            hidden.add(group, claim, times)
+    arms = (body[3] for _, body in paired.prediction)
+    hidden = paired.where(row for row, arm in enumerate(arms) if arm == advice.baseline)
     for group, card in _cards(task, hidden):
         cells[group].hidden = card
 
@@ -266,20 +280,22 @@ def _add_followed(
     cells: list[Cell], task: Task, advice: Advice, decided: _Rows, acts: ActRows
 ) -> None:
     """Sum pairs whose decision followed the prediction apart."""
-    followed = _Rows()
-    known = acts.followed(advice)[len(acts) - len(decided.claims) :]
-    for (group, claim, times), follows in zip(decided.all(), known, strict=True):
-        if claim.label is None or follows is None:
+    known = acts.followed(advice)[len(acts) - len(decided) :]
+    kept = []
+    for row, (label, follows) in enumerate(zip(decided.label, known, strict=True)):
+        if label is None or follows is None:
             continue
-        cells[group].count("labels that followed" if follows else "labels that did not", times)
+        what = "labels that followed" if follows else "labels that did not"
+        cells[decided.groups[row]].count(what, decided.times[row])
         if follows:
-            followed.add(group, claim, times)
+            kept.append(row)
+    followed = decided.where(kept)
     for group, card in _cards(task, followed):
         cells[group].followed = card
 
 
 def _cards(task: Task, rows: _Rows) -> Iterator[tuple[int, Card]]:
-    if not rows.claims:
+    if not rows:
         return
     read = _read(task, rows)
     for group, at in _split(rows, read.rows):
@@ -288,11 +304,11 @@ def _cards(task: Task, rows: _Rows) -> Iterator[tuple[int, Card]]:
 
 
 def _add_trials(cells: list[Cell], contract: Contract, task: Task, tried: _Rows) -> None:
-    bodies = [claim.prediction[1] for claim in tried.claims if claim.prediction is not None]
-    done = [(None,) * 5 if c.decision is None else c.decision[1] for c in tried.claims]
+    bodies = [body for _, body in tried.prediction]
+    done = [(None,) * 5 if told is None else told[1] for told in tried.decision]
     rows = read_trials(
         contract,
-        [claim.outcome[1][0] for claim in tried.claims if claim.outcome is not None],
+        [body[0] for _, body in tried.outcome],
         [([b[3] for b in each], [b[4] for b in each]) for each in (done, bodies)],
         score=_scores(task, bodies).tolist(),
         sign=np.array(tried.times, dtype=np.int8),
@@ -302,15 +318,14 @@ def _add_trials(cells: list[Cell], contract: Contract, task: Task, tried: _Rows)
 
 
 def _add_skew(cells: list[Cell], tolerances: Tolerances, compared: _Rows) -> None:
-    both = [(c.served, c.trained[1][2]) for c in compared.claims if c.served and c.trained]
-    bodies = [served[1] for served, _ in both]
+    bodies = [body for _, body in compared.served]
     served = _columns([body[2] for body in bodies])
-    trained = _columns([row for _, row in both])
+    trained = _columns([body[2] for _, body in compared.trained])
     for name in served.keys() & trained.keys():
         _tell_types_apart(served[name], trained[name])
     rows = SkewRows.of(
         [body[0] for body in bodies],
-        np.array([told[0] for told, _ in both], dtype=np.int64),
+        np.array([ts for ts, _ in compared.served], dtype=np.int64),
         served,
         trained,
         entities=[body[1] for body in bodies],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.detect.budget import run_of_decisions, run_of_quality, run_of_skew
 from driftline.incidents import loop_message, threshold_message
-from driftline.ledger.advice import decision_span
+from driftline.ledger.advice import judging_span
 from driftline.ledger.decisions import Decisions
 from driftline.ledger.exposure import Exposure
 from driftline.ledger.loops.watch import Loops
@@ -52,7 +52,7 @@ class FollowUp:
             self._quality = Quality(contract, run_of_quality(contract))
             self._loops = Loops(contract)
         if contract.decision is not None:
-            arl = run_of_decisions(contract, decision_span(contract))
+            arl = run_of_decisions(contract, judging_span(contract))
             self._decisions, self._worth = Decisions(contract, arl), Worth(contract)
         if contract.skew is not None:
             self._skew = SkewWatch(_skew_plan(contract), run_of_skew(contract))

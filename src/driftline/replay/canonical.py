@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Key", "Sorted", "event_key", "window_key"]
+__all__ = ["Key", "Sorted", "event_key", "is_live", "window_key"]
 
 HELD_BYTES = 64 * 2**20
 MERGED_AT_ONCE = 200
@@ -41,6 +41,7 @@ class _Data(msgspec.Struct):
     model: str | None = None
     incident: str | None = None
     number: int = 0
+    live: bool = False
 
 
 class _Event(msgspec.Struct):
@@ -75,6 +76,11 @@ def event_key(value: bytes) -> Key:
         raise DriftlineError(msg) from error
     about = event.data
     return Key(read_ts(event.time), about.model or "", about.incident or "", about.number, event.id)
+
+
+def is_live(value: bytes) -> bool:
+    """Return whether a feedback event is of what only a running worker can see."""
+    return b'"live":true' in value and _EVENTS.decode(value).data.live
 
 
 def window_key(value: bytes) -> Key:

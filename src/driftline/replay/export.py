@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from driftline.bus.reader import read
-from driftline.replay.canonical import Sorted, event_key, window_key
+from driftline.replay.canonical import Sorted, event_key, is_live, window_key
 from driftline.replay.driver import OUTPUTS
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def export(
 ) -> dict[str, int]:
     """Read windows, alerts and feedback to their ends, and write each as lines, sorted.
 
-    What was published more than once (after a crash) is written once.
+    What was published more than once (after a crash) is written once, and what only a running
+    worker can see (`bus.unread`) is left out: no replay has it.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def export(
             for _, records in read(broker, prefix + name):
                 # A tombstone takes back nothing that was said.
                 values = [bytes(r.value) for r in records if r.value is not None]
-                held.extend((key_of(value), value) for value in values)
+                held.extend((key_of(value), value) for value in values if not is_live(value))
                 progress(prefix + name, len(records))
             counts[name] = held.write(out / f"{name}.jsonl")
             differing += held.differing
