@@ -1,0 +1,385 @@
+"""Incidents of many models that came together are one cause.
+
+One upstream feed that breaks ten models is ten incidents and one cause: people want to hear of it
+once. These are the rules; they look at alerts alone, so that whoever reads the topic can apply
+them.
+
+- Two incidents belong together where they have a *subject* in common and their changes are near.
+- A subject is a feature by its name, where it drifted, is missing, broke its schema or differs
+  from training: models that read the same feed call its columns by the same names. Where a whole
+  model is silent, has too few events or breaks its schema, it is the topic that the events come
+  from. The prediction and its parts are no subject: every model has them, and they move because
+  something else did. So two models that drift at the same time in features of different names stay
+  apart.
+- A change may have begun within a *span* around its change point: half its detection delay to
+  either side, at least 15 seconds (one and a half default slots), at most half an hour. What took
+  ten minutes to see is not dated to the second; but what took a day must not gather all that
+  happened that day. Of a thousand models with one false alarm a month each and twenty names that
+  all of them use, a slow alarm meets another by chance in one case of eight, one that was seen
+  within half a minute in one of nine hundred. A silence or a fallen volume may have begun at any
+  time until it was noticed. Changes are near where their spans meet.
+- The members of an incident have spans of their own, so that what joined it an hour later is
+  compared with what happened then.
+- Severities may differ: what pages in one model is a notice in another that gives the feature less
+  importance. The cause has the worst of its open incidents.
+- An incident also belongs to one of the same model that was resolved at most a day before it
+  opened and held the same column, kind and segment: it has come back.
+- What belongs together is one cause, through others too. Where an alert shows that two causes are
+  one (an incident grows while it is open), the one founded first stays and the other is *merged*
+  into it. So the order in which the alerts of different models come does not decide what belongs
+  together, only which incident has given the cause its id.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from driftline.contract.types import DAY, MINUTE, SECOND
+from driftline.events.outputs import Alert
+from driftline.events.time import read_ts
+from driftline.incidents.cause import Cause, CauseChange, is_open
+from driftline.incidents.grouping import FLOW, family_of
+from driftline.incidents.incident import hash_of
+from driftline.stats import is_prediction_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from driftline.events.outputs import AlertData, MemberNote
+    from driftline.incidents.cause import CauseState
+
+__all__ = ["Causes"]
+
+FORMAT = 1
+MOST_NAMES = 500_000
+"""Subjects and columns of all incidents that are remembered, some 100 MB; when there are more, the
+incidents that have said nothing for longest are forgotten, resolved ones first."""
+LEAST_US, MOST_US = 15 * SECOND, 30 * MINUTE
+BACK_US = DAY
+OF_FEATURES = frozenset({"drift", "missing", "schema", "skew"})
+OF_SOURCES = frozenset({"silence", "volume", "schema"})
+TOPIC = re.compile(r'"kafka://\$KAFKA/([A-Za-z0-9._-]+)"')
+"""How a replay command names the topics that the model's events come from."""
+
+Subject = tuple[str, str]
+"""("feature" or "topic", its name)."""
+Column = tuple[str, str | None, str, tuple[tuple[str, str], ...]]
+
+
+class Span(NamedTuple):
+    """Between which moments a change may have begun, microseconds."""
+
+    first: int
+    last: int
+
+    def meets(self, other: Span) -> bool:
+        """Whether both may have begun at once."""
+        return self.first <= other.last and other.first <= self.last
+
+
+Spans = tuple[Span, ...]
+
+
+class _Incident:
+    """The last word on one incident, and what it is compared by."""
+
+    def __init__(self, alert: Alert) -> None:
+        data = alert.data
+        self.alert = msgspec.structs.replace(alert, data=msgspec.structs.replace(data, **_LEFT_OUT))
+        self.opened_at = read_ts(data.opened_at)
+        self.resolved_at = None if data.resolved_at is None else read_ts(data.resolved_at)
+        self.subjects = _subjects(data)
+        self.columns = {_column(data.model, member): None for member in data.members}
+
+    @property
+    def size(self) -> int:
+        return 1 + len(self.subjects) + len(self.columns)
+
+    def back_after(self, other: _Incident) -> bool:
+        """Whether it is another's return, where they have a column in common."""
+        return other.resolved_at is not None and 0 <= self.opened_at - other.resolved_at <= BACK_US
+
+
+_LEFT_OUT: dict[str, Any] = {"evidence": {}, "members": [], "reference": None, "window": None}
+
+
+class _Group:
+    """The incidents of one cause, in the order in which they joined."""
+
+    def __init__(self, name: str, opened_at: int) -> None:
+        self.id = name
+        self.opened_at = self.since = opened_at
+        self.incidents: dict[str, None] = {}
+
+
+class Causes:
+    """Sees which incidents have one cause, and says when a cause changes.
+
+    Pure: the same alerts in the same order give the same changes, ids included. An alert that comes
+    again, or after a later one of its incident, changes nothing.
+
+    Bounded: of each model, incidents resolved more than a day before its last alert are forgotten;
+    in all at most `MOST_NAMES` columns and subjects are held, and of each incident the 200 members
+    that an alert lists. An incident that was forgotten and speaks again founds the cause it would
+    have founded, under the same id.
+
+    Complexity: time O(members of the alert × incidents with the same subject), and O(members of the
+    cause) for the picture of it.
+    """
+
+    def __init__(self) -> None:
+        self._incidents: dict[str, _Incident] = {}
+        """By id, the one that spoke last at the end."""
+        self._groups: dict[str, _Group] = {}
+        """By id, in the order in which they were founded."""
+        self._group_of: dict[str, str] = {}
+        self._by_subject: dict[Subject, dict[str, Spans]] = {}
+        self._by_column: dict[Column, dict[str, None]] = {}
+        self._by_model: dict[str, dict[str, None]] = {}
+        self._size = 0
+
+    @property
+    def all(self) -> list[Cause]:
+        """All causes that are remembered, in the order in which they were founded."""
+        return [self._picture(group) for group in self._groups.values()]
+
+    def of(self, incident: str) -> Cause | None:
+        """Return the cause of an incident, or None where it is not known."""
+        name = self._group_of.get(incident)
+        return None if name is None else self._picture(self._groups[name])
+
+    def on_alert(self, alert: Alert) -> list[CauseChange]:
+        """Take an alert into account.
+
+        Returns
+        -------
+        list of CauseChange
+            What became of the incident's cause, after those that were merged into it. Empty where
+            the alert is known already, or tells of an incident that was over before anything was
+            known of it.
+        """
+        name = alert.data.incident
+        known = self._incidents.get(name)
+        if known is not None and known.alert.data.number >= alert.data.number:
+            return []
+        self._forget(alert.data.model, read_ts(alert.time))
+        self._drop_words(name)
+        self._hold(_Incident(alert))
+        together = {self._group_of[other] for other in self._linked(name)}
+        before = {each: self._picture(self._groups[each]) for each in together}
+        if name in self._group_of:
+            together.add(self._group_of[name])
+            group = self._groups[self._group_of[name]]
+            before[group.id] = self._picture(group, instead=known)
+        if not together:
+            return self._found(alert)
+        order = [each for each in self._groups if each in together] if len(together) > 1 else []
+        first, *others = order or together
+        changes = [self._merge(before[other], first, alert) for other in others]
+        group = self._groups[first]
+        joined = name not in group.incidents
+        group.incidents[name] = None
+        self._group_of[name] = first
+        return [*changes, *self._told(before[first], group, alert, joined=joined)]
+
+    def _found(self, alert: Alert) -> list[CauseChange]:
+        incident = self._incidents[alert.data.incident]
+        group = _Group(hash_of("cause", alert.data.incident), incident.opened_at)
+        group.incidents[alert.data.incident] = None
+        self._groups[group.id] = group
+        self._group_of[alert.data.incident] = group.id
+        if not is_open(alert):
+            return []
+        return [CauseChange("opened", alert.data.reason, self._picture(group), alert)]
+
+    def _merge(self, other: Cause, into: str, alert: Alert) -> CauseChange:
+        group, gone = self._groups[into], self._groups.pop(other.id)
+        for name in gone.incidents:
+            group.incidents[name] = None
+            self._group_of[name] = into
+        group.opened_at = min(group.opened_at, gone.opened_at)
+        return CauseChange("merged", "they have one cause", other, alert, into)
+
+    def _told(
+        self, before: Cause, group: _Group, alert: Alert, *, joined: bool
+    ) -> Iterator[CauseChange]:
+        """Say what became of a cause."""
+        after = self._picture(group)
+        if not before.open and after.open:
+            group.since = max(group.since, read_ts(alert.time))
+            after = self._picture(group)
+        if not before.open and not after.open:
+            return
+        state: CauseState = "updated"
+        if not after.open:
+            state = "resolved"
+        elif not before.open:
+            state = "reopened"
+        elif before.severity == "notice" and after.severity == "page":
+            state = "escalated"
+        elif after.acknowledged and not before.acknowledged:
+            state = "acknowledged"
+        elif after.silenced and not before.silenced:
+            state = "silenced"
+        model, reason = alert.data.model, alert.data.reason
+        yield CauseChange(
+            state, f"{model} joined" if joined else f"{model}: {reason}", after, alert
+        )
+
+    def _linked(self, name: str) -> set[str]:
+        """Return the incidents that one belongs to, by the rules above."""
+        own = self._incidents[name]
+        found = {
+            other
+            for subject, spans in own.subjects.items()
+            for other, theirs in self._by_subject[subject].items()
+            if other != name and any(one.meets(each) for one in spans for each in theirs)
+        }
+        for column in own.columns:
+            for other in self._by_column[column]:
+                its = self._incidents[other]
+                if other != name and (own.back_after(its) or its.back_after(own)):
+                    found.add(other)
+        return found
+
+    def _picture(self, group: _Group, instead: _Incident | None = None) -> Cause:
+        """Return a cause as it stands, or as it stood with another word on an incident."""
+        words = {name: self._incidents[name].alert for name in group.incidents}
+        if instead is not None:
+            words[instead.alert.data.incident] = instead.alert
+        return Cause(group.id, tuple(words.values()), group.opened_at, group.since)
+
+    def _hold(self, incident: _Incident) -> None:
+        name, model = incident.alert.data.incident, incident.alert.data.model
+        self._incidents[name] = incident
+        self._by_model.setdefault(model, {})[name] = None
+        for subject, spans in incident.subjects.items():
+            self._by_subject.setdefault(subject, {})[name] = spans
+        for column in incident.columns:
+            self._by_column.setdefault(column, {})[name] = None
+        self._size += incident.size
+        while self._size > MOST_NAMES and len(self._incidents) > 1:
+            others = (other for other in self._incidents if other != name)
+            closed = (o for o in self._incidents if o != name and not self._is_open(o))
+            self._let_go(next(closed, None) or next(others))
+
+    def _is_open(self, name: str) -> bool:
+        return self._incidents[name].resolved_at is None
+
+    def _forget(self, model: str, now: int) -> None:
+        for name in list(self._by_model.get(model, ())):
+            resolved_at = self._incidents[name].resolved_at
+            if resolved_at is not None and now - resolved_at > BACK_US:
+                self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        self._drop_words(name)
+        group = self._groups[self._group_of.pop(name)]
+        del group.incidents[name]
+        if not group.incidents:
+            del self._groups[group.id]
+
+    def _drop_words(self, name: str) -> None:
+        incident = self._incidents.pop(name, None)
+        if incident is None:
+            return
+        self._size -= incident.size
+        _drop(self._by_model, incident.alert.data.model, name)
+        for subject in incident.subjects:
+            _drop(self._by_subject, subject, name)
+        for column in incident.columns:
+            _drop(self._by_column, column, name)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as JSON values."""
+        return {
+            "format": FORMAT,
+            "incidents": [
+                {
+                    "alert": msgspec.to_builtins(incident.alert),
+                    "subjects": [
+                        [*subject, list(map(list, spans))]
+                        for subject, spans in incident.subjects.items()
+                    ],
+                    "columns": list(incident.columns),
+                }
+                for incident in self._incidents.values()
+            ],
+            "causes": [
+                {
+                    "id": group.id,
+                    "opened_at": group.opened_at,
+                    "since": group.since,
+                    "incidents": list(group.incidents),
+                }
+                for group in self._groups.values()
+            ],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `snapshot` gave.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            For anything else.
+        """
+        if state["format"] != FORMAT:
+            msg = f"causes: expected state of format {FORMAT}, got {state['format']!r}"
+            raise ValueError(msg)
+        self.__init__()  # type: ignore[misc]  # what was known before does not hold
+        for each in state["causes"]:
+            group = _Group(each["id"], each["opened_at"])
+            group.since = each["since"]
+            group.incidents = dict.fromkeys(each["incidents"])
+            self._groups[group.id] = group
+            self._group_of |= dict.fromkeys(group.incidents, group.id)
+        for each in state["incidents"]:
+            incident = _Incident(msgspec.convert(each["alert"], Alert))
+            incident.subjects = {
+                (kind, name): tuple(Span(*span) for span in spans)
+                for kind, name, spans in each["subjects"]
+            }
+            incident.columns = {
+                (model, feature, kind, tuple(map(tuple, segment))): None
+                for model, feature, kind, segment in each["columns"]
+            }
+            self._hold(incident)
+
+
+def _drop(index: dict[Any, dict[str, Any]], key: object, name: str) -> None:
+    held = index[key]
+    held.pop(name, None)
+    if not held:
+        del index[key]
+
+
+def _column(model: str, member: MemberNote) -> Column:
+    segment = tuple(sorted(member.segment.items())) if member.segment else ()
+    return model, member.feature, member.kind, segment
+
+
+def _subjects(data: AlertData) -> dict[Subject, Spans]:
+    """Return what an incident may have in common with those of other models, and since when."""
+    topics = dict.fromkeys(TOPIC.findall(data.replay))
+    found: dict[Subject, Spans] = {}
+    for member in data.members:
+        names: list[Subject] = []
+        if member.feature is None and member.kind in OF_SOURCES:
+            names = [("topic", topic) for topic in topics]
+        elif member.feature is not None and member.kind in OF_FEATURES:
+            names = [("feature", member.feature)]
+        for subject in names:
+            if not is_prediction_column(member.feature or ""):
+                found[subject] = (*found.get(subject, ()), _span(member))
+    return found
+
+
+def _span(member: MemberNote) -> Span:
+    began, seen = read_ts(member.change_point), read_ts(member.detected_at)
+    margin = min(max(LEAST_US, (seen - began) // 2), MOST_US)
+    last = seen if family_of(member.kind) == FLOW else began
+    return Span(began - margin, max(began, last) + margin)
