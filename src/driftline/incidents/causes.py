@@ -32,24 +32,22 @@ them.
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from driftline.contract.types import DAY, MINUTE, SECOND
+from driftline.contract.types import DAY
 from driftline.events.outputs import Alert
 from driftline.events.time import read_ts
 from driftline.incidents.cause import Cause, CauseChange, is_open
-from driftline.incidents.grouping import FLOW, family_of
 from driftline.incidents.incident import hash_of
-from driftline.stats import is_prediction_column
+from driftline.incidents.subjects import Span, columns_of, subjects_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from driftline.events.outputs import AlertData, MemberNote
     from driftline.incidents.cause import CauseState
+    from driftline.incidents.subjects import Column, Spans, Subject
 
 __all__ = ["Causes"]
 
@@ -57,42 +55,21 @@ FORMAT = 1
 MOST_NAMES = 500_000
 """Subjects and columns of all incidents that are remembered, some 100 MB; when there are more, the
 incidents that have said nothing for longest are forgotten, resolved ones first."""
-LEAST_US, MOST_US = 15 * SECOND, 30 * MINUTE
 BACK_US = DAY
-OF_FEATURES = frozenset({"drift", "missing", "schema", "skew"})
-OF_SOURCES = frozenset({"silence", "volume", "schema"})
-TOPIC = re.compile(r'"kafka://\$KAFKA/([A-Za-z0-9._-]+)"')
-"""How a replay command names the topics that the model's events come from."""
-
-Subject = tuple[str, str]
-"""("feature" or "topic", its name)."""
-Column = tuple[str, str | None, str, tuple[tuple[str, str], ...]]
-
-
-class Span(NamedTuple):
-    """Between which moments a change may have begun, microseconds."""
-
-    first: int
-    last: int
-
-    def meets(self, other: Span) -> bool:
-        """Whether both may have begun at once."""
-        return self.first <= other.last and other.first <= self.last
-
-
-Spans = tuple[Span, ...]
 
 
 class _Incident:
     """The last word on one incident, and what it is compared by."""
 
-    def __init__(self, alert: Alert) -> None:
+    def __init__(self, alert: Alert, spoke: int) -> None:
         data = alert.data
+        self.spoke = spoke
+        """Number of the alert, of all that changed anything."""
         self.alert = msgspec.structs.replace(alert, data=msgspec.structs.replace(data, **_LEFT_OUT))
         self.opened_at = read_ts(data.opened_at)
         self.resolved_at = None if data.resolved_at is None else read_ts(data.resolved_at)
-        self.subjects = _subjects(data)
-        self.columns = {_column(data.model, member): None for member in data.members}
+        self.subjects = subjects_of(data)
+        self.columns = dict.fromkeys(columns_of(data))
 
     @property
     def size(self) -> int:
@@ -109,8 +86,10 @@ _LEFT_OUT: dict[str, Any] = {"evidence": {}, "members": [], "reference": None, "
 class _Group:
     """The incidents of one cause, in the order in which they joined."""
 
-    def __init__(self, name: str, opened_at: int) -> None:
+    def __init__(self, name: str, founded: int, opened_at: int) -> None:
         self.id = name
+        self.founded = founded
+        """Number of the alert that founded it."""
         self.opened_at = self.since = opened_at
         self.incidents: dict[str, None] = {}
 
@@ -140,6 +119,8 @@ class Causes:
         self._by_column: dict[Column, dict[str, None]] = {}
         self._by_model: dict[str, dict[str, None]] = {}
         self._size = 0
+        self._count = 0
+        """Alerts that changed anything."""
 
     @property
     def all(self) -> list[Cause]:
@@ -167,7 +148,8 @@ class Causes:
             return []
         self._forget(alert.data.model, read_ts(alert.time))
         self._drop_words(name)
-        self._hold(_Incident(alert))
+        self._count += 1
+        self._hold(_Incident(alert, self._count))
         together = {self._group_of[other] for other in self._linked(name)}
         before = {each: self._picture(self._groups[each]) for each in together}
         if name in self._group_of:
@@ -176,8 +158,7 @@ class Causes:
             before[group.id] = self._picture(group, instead=known)
         if not together:
             return self._found(alert)
-        order = [each for each in self._groups if each in together] if len(together) > 1 else []
-        first, *others = order or together
+        first, *others = sorted(together, key=lambda each: self._groups[each].founded)
         changes = [self._merge(before[other], first, alert) for other in others]
         group = self._groups[first]
         joined = name not in group.incidents
@@ -187,7 +168,7 @@ class Causes:
 
     def _found(self, alert: Alert) -> list[CauseChange]:
         incident = self._incidents[alert.data.incident]
-        group = _Group(hash_of("cause", alert.data.incident), incident.opened_at)
+        group = _Group(hash_of("cause", alert.data.incident), self._count, incident.opened_at)
         group.incidents[alert.data.incident] = None
         self._groups[group.id] = group
         self._group_of[alert.data.incident] = group.id
@@ -293,34 +274,37 @@ class Causes:
         for column in incident.columns:
             _drop(self._by_column, column, name)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return the whole state as JSON values."""
+    def part(self, cause: str) -> dict[str, Any] | None:
+        """Return what is known of one cause as JSON values; None where there is none of that id."""
+        group = self._groups.get(cause)
+        if group is None:
+            return None
         return {
-            "format": FORMAT,
+            "id": group.id,
+            "founded": group.founded,
+            "opened_at": group.opened_at,
+            "since": group.since,
             "incidents": [
                 {
                     "alert": msgspec.to_builtins(incident.alert),
+                    "spoke": incident.spoke,
                     "subjects": [
                         [*subject, list(map(list, spans))]
                         for subject, spans in incident.subjects.items()
                     ],
                     "columns": list(incident.columns),
                 }
-                for incident in self._incidents.values()
-            ],
-            "causes": [
-                {
-                    "id": group.id,
-                    "opened_at": group.opened_at,
-                    "since": group.since,
-                    "incidents": list(group.incidents),
-                }
-                for group in self._groups.values()
+                for incident in (self._incidents[name] for name in group.incidents)
             ],
         }
 
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as JSON values: the parts of all causes, in order of founding."""
+        parts = [self.part(name) for name in self._groups]
+        return {"format": FORMAT, "count": self._count, "causes": parts}
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave.
+        """Take up what `snapshot` gave, or was made of parts in any order.
 
         Raises
         ------
@@ -331,22 +315,26 @@ class Causes:
             msg = f"causes: expected state of format {FORMAT}, got {state['format']!r}"
             raise ValueError(msg)
         self.__init__()  # type: ignore[misc]  # what was known before does not hold
-        for each in state["causes"]:
-            group = _Group(each["id"], each["opened_at"])
-            group.since = each["since"]
-            group.incidents = dict.fromkeys(each["incidents"])
+        self._count = state["count"]
+        held: list[_Incident] = []
+        for part in sorted(state["causes"], key=lambda part: part["founded"]):
+            group = _Group(part["id"], part["founded"], part["opened_at"])
+            group.since = part["since"]
             self._groups[group.id] = group
-            self._group_of |= dict.fromkeys(group.incidents, group.id)
-        for each in state["incidents"]:
-            incident = _Incident(msgspec.convert(each["alert"], Alert))
-            incident.subjects = {
-                (kind, name): tuple(Span(*span) for span in spans)
-                for kind, name, spans in each["subjects"]
-            }
-            incident.columns = {
-                (model, feature, kind, tuple(map(tuple, segment))): None
-                for model, feature, kind, segment in each["columns"]
-            }
+            for each in part["incidents"]:
+                incident = _Incident(msgspec.convert(each["alert"], Alert), each["spoke"])
+                incident.subjects = {
+                    (kind, name): tuple(Span(*span) for span in spans)
+                    for kind, name, spans in each["subjects"]
+                }
+                incident.columns = {
+                    (model, feature, kind, tuple(map(tuple, segment))): None
+                    for model, feature, kind, segment in each["columns"]
+                }
+                held.append(incident)
+                group.incidents[incident.alert.data.incident] = None
+                self._group_of[incident.alert.data.incident] = group.id
+        for incident in sorted(held, key=lambda incident: incident.spoke):
             self._hold(incident)
 
 
@@ -355,31 +343,3 @@ def _drop(index: dict[Any, dict[str, Any]], key: object, name: str) -> None:
     held.pop(name, None)
     if not held:
         del index[key]
-
-
-def _column(model: str, member: MemberNote) -> Column:
-    segment = tuple(sorted(member.segment.items())) if member.segment else ()
-    return model, member.feature, member.kind, segment
-
-
-def _subjects(data: AlertData) -> dict[Subject, Spans]:
-    """Return what an incident may have in common with those of other models, and since when."""
-    topics = dict.fromkeys(TOPIC.findall(data.replay))
-    found: dict[Subject, Spans] = {}
-    for member in data.members:
-        names: list[Subject] = []
-        if member.feature is None and member.kind in OF_SOURCES:
-            names = [("topic", topic) for topic in topics]
-        elif member.feature is not None and member.kind in OF_FEATURES:
-            names = [("feature", member.feature)]
-        for subject in names:
-            if not is_prediction_column(member.feature or ""):
-                found[subject] = (*found.get(subject, ()), _span(member))
-    return found
-
-
-def _span(member: MemberNote) -> Span:
-    began, seen = read_ts(member.change_point), read_ts(member.detected_at)
-    margin = min(max(LEAST_US, (seen - began) // 2), MOST_US)
-    last = seen if family_of(member.kind) == FLOW else began
-    return Span(began - margin, max(began, last) + margin)
