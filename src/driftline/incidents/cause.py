@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
+from driftline.events.outputs import Alert
 from driftline.events.time import read_ts
 from driftline.stats import is_prediction_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from driftline.events.outputs import Alert
 
 __all__ = ["Cause", "CauseChange", "CauseState", "is_open"]
 
@@ -38,8 +39,7 @@ SAID = {
 PLURAL = {"is": "are", "has": "have", "needs": "need", "looks": "look", "differs": "differ"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """One cause at one moment.
 
     Attributes

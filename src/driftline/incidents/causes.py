@@ -127,6 +127,18 @@ class Causes:
         """All causes that are remembered, in the order in which they were founded."""
         return [self._picture(group) for group in self._groups.values()]
 
+    @property
+    def count(self) -> int:
+        """Alerts that changed anything."""
+        return self._count
+
+    def __contains__(self, cause: str) -> bool:
+        return cause in self._groups
+
+    def get(self, cause: str) -> Cause | None:
+        """Return a cause, or None where there is none of that id."""
+        return self._picture(self._groups[cause]) if cause in self._groups else None
+
     def of(self, incident: str) -> Cause | None:
         """Return the cause of an incident, or None where it is not known."""
         name = self._group_of.get(incident)
@@ -304,7 +316,7 @@ class Causes:
         return {"format": FORMAT, "count": self._count, "causes": parts}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `snapshot` gave, or was made of parts in any order.
+        """Take up what `snapshot` gave, or was made of parts, in any order.
 
         Raises
         ------
@@ -320,20 +332,24 @@ class Causes:
         for part in sorted(state["causes"], key=lambda part: part["founded"]):
             group = _Group(part["id"], part["founded"], part["opened_at"])
             group.since = part["since"]
-            self._groups[group.id] = group
             for each in part["incidents"]:
                 incident = _Incident(msgspec.convert(each["alert"], Alert), each["spoke"])
                 incident.subjects = {
-                    (kind, name): tuple(Span(*span) for span in spans)
-                    for kind, name, spans in each["subjects"]
+                    (kind, subject): tuple(Span(*span) for span in spans)
+                    for kind, subject, spans in each["subjects"]
                 }
                 incident.columns = {
                     (model, feature, kind, tuple(map(tuple, segment))): None
                     for model, feature, kind, segment in each["columns"]
                 }
+                name = incident.alert.data.incident
+                if name in self._group_of:
+                    continue  # parts of two moments, before and after a merge: the older keeps it
                 held.append(incident)
-                group.incidents[incident.alert.data.incident] = None
-                self._group_of[incident.alert.data.incident] = group.id
+                group.incidents[name] = None
+                self._group_of[name] = group.id
+            if group.incidents:
+                self._groups[group.id] = group
         for incident in sorted(held, key=lambda incident: incident.spoke):
             self._hold(incident)
 
