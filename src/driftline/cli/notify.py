@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(invoke_without_command=True, add_completion=False)
 
 RoutesFile = Annotated[Path, typer.Option("--routes", metavar="FILE", help="Where messages go.")]
+OwnRoutesFile = Annotated[Path | None, typer.Option("--routes", metavar="FILE", help="As above.")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="driftline.yaml; defaults where left out.")
 ]
@@ -120,25 +121,27 @@ def check(
     return int(strict and bool(missing))
 
 
-@app.command()
-def test(
+@app.command("test")
+def try_out(
+    ctx: typer.Context,
     route: Annotated[str, typer.Argument(metavar="ROUTE", help="Its name in the file.")],
     *,
-    routes: RoutesFile = FILE,
+    routes: OwnRoutesFile = None,
 ) -> None:
     """Send a test message to one route; exit code 1 where it was not taken."""
     from driftline.notify.form import load
     from driftline.notify.rehearse import try_route
 
-    found = load(routes)
+    found = load(routes or _given(ctx))
     said = asyncio.run(try_route(found.named(route), found))
     typer.echo(f"{route}: taken{f': {said}' if said else ''}")
 
 
 @app.command()
 def redeliver(
+    ctx: typer.Context,
     *,
-    routes: RoutesFile = FILE,
+    routes: OwnRoutesFile = None,
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
@@ -149,7 +152,7 @@ def redeliver(
     from driftline.notify.form import load
     from driftline.notify.rehearse import redeliver as send_again
 
-    found, effective = load(routes), _config(config, bootstrap, prefix)
+    found, effective = load(routes or _given(ctx)), _config(config, bootstrap, prefix)
     became = asyncio.run(send_again(effective, found, group=group))
     if as_json:
         typer.echo(json.dumps(became._asdict()))
@@ -159,6 +162,13 @@ def redeliver(
             f"{became.over} left out as they are over"
         )
     return int(became.failed > 0)
+
+
+def _given(ctx: typer.Context) -> Path:
+    """Return the file of routes named before the command's own name."""
+    assert ctx.parent is not None
+    path: Path = ctx.parent.params["routes"]
+    return path
 
 
 async def _work(config: Config, routes: Routes, group: str, until_idle_s: float | None) -> None:

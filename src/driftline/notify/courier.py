@@ -11,11 +11,12 @@ import msgspec
 
 from driftline.contract.types import SECOND
 from driftline.events.time import format_ts
+from driftline.notify.desk import OPENING
 from driftline.notify.text import text_of
 from driftline.notify.web import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from driftline.contract.types import Rate
     from driftline.notify.desk import Desk
@@ -119,11 +120,15 @@ class Courier:
         self.stopping = asyncio.Event()
         """Set to end after the attempt in hand."""
 
-    async def run(self, desk: Desk, delivered: Callable[[], None]) -> None:
+    async def run(
+        self, desk: Desk, keep: Callable[[], Awaitable[None]], delivered: Callable[[], None]
+    ) -> None:
         """Work until told to stop.
 
         Parameters
         ----------
+        keep
+            Makes the desk's records durable.
         delivered
             Called after each message.
         """
@@ -140,6 +145,8 @@ class Courier:
                 continue
             message = desk.next(name, now)
             assert message is not None
+            if message.state in OPENING:
+                await keep()
             if await self._bring(message):
                 desk.done(message, self._clock())
                 delivered()

@@ -15,7 +15,7 @@ import msgspec
 from driftline.incidents import Cause, Causes, causes
 from driftline.incidents.incident import hash_of
 from driftline.notify.message import Message
-from driftline.notify.told import Plan, Told, plan, told_by
+from driftline.notify.told import Plan, Told, about_to, plan, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from driftline.incidents import CauseChange
     from driftline.notify.routes import Route, State
 
-__all__ = ["Desk"]
+__all__ = ["OPENING", "Desk"]
 
 FORMAT = 1
+OPENING = frozenset({"opened", "reopened"})
+"""States of messages after which a receiver holds something for open that it did not before."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,8 @@ class Desk:
 
     Call order: `restore` first where there is something to take up; then `on_alert` as alerts come,
     `next` for each route when it can send, and `done` when a message has arrived or was given up.
-    `records` are to be made durable before the alerts up to `settled` are acknowledged.
+    `records` are to be made durable before a message of `OPENING` state is sent, and before the
+    alerts up to `settled` are acknowledged.
 
     Bounded by what `driftline.incidents.Causes` holds, for each route.
 
@@ -128,22 +131,34 @@ class Desk:
     def _merge(self, change: CauseChange, now: int) -> None:
         """Carry over what routes know of a cause that has become part of another."""
         gone, into = change.cause.id, str(change.into)
-        told = self._told.get(gone, {})
-        for name, known in list(told.items()):
-            other = self._told.get(into, {}).get(name)
-            if known.open and (other is None or not other.open):
-                # This route knows the cause by its other name, and goes on under it.
-                self._told.setdefault(into, {})[name] = told.pop(name)
-            elif not known.open:
-                del told[name]
-        if told:
-            self._gone[gone] = (change.cause, into)
-        else:
-            self._told.pop(gone, None)
-        self._changed[gone] = None
-        for of_route in self._pending.values():
-            of_route.pop(gone, None)
+        for other, (cause, target) in self._gone.items():
+            if target == gone:
+                self._gone[other] = (cause, into)
+        self._gone[gone] = (change.cause, into)
+        for name in self._routes:
+            self._pending[name].pop(gone, None)
+            if (name, gone) not in self._flights:
+                self._carry(name, gone)
+        self._tidy(gone)
         self._consider(into, now)
+
+    def _carry(self, name: str, gone: str) -> None:
+        told, into = self._told.get(gone, {}), self._gone[gone][1]
+        known, other = told.get(name), self._told.get(into, {}).get(name)
+        if known is None or (known.open and other is not None and other.open):
+            return  # nothing to carry; or both are known, and one of them has to be closed
+        del told[name]
+        if known.open:
+            # This route knows the cause by its other name, and goes on under it.
+            self._told.setdefault(into, {})[name] = known
+
+    def _tidy(self, gone: str) -> None:
+        """Let go of a merged cause that nobody has to hear of any more."""
+        if self._told.get(gone) or any((name, gone) in self._flights for name in self._routes):
+            return
+        self._told.pop(gone, None)
+        self._gone.pop(gone, None)
+        self._changed[gone] = None
 
     def _consider(self, cause: str, now: int) -> None:
         """See what is to be told about a cause, by all routes."""
@@ -218,6 +233,10 @@ class Desk:
         cause, pending = min(ready, key=lambda each: self._rank(name, *each))
         del self._pending[name][cause]
         message = self._message(name, cause, pending.plan, now)
+        if message.state in OPENING:
+            of_cause = self._told.setdefault(cause, {})
+            of_cause[name] = about_to(message.cause, of_cause.get(name), message)
+            self._changed[cause] = None
         first = None if pending.plan.state == "repeated" else pending.first
         self._flights[name, cause] = _Flight(message, first, self._count)
         return message
@@ -268,15 +287,18 @@ class Desk:
         of_cause = self._told.setdefault(cause, {})
         if message.state == "merged":
             of_cause.pop(name, None)
-            if not of_cause:
-                del self._told[cause]
-                self._gone.pop(cause, None)
         else:
             of_cause[name] = told_by(
                 message.state, message.cause, of_cause.get(name), message.key, message.labels, now
             )
         if message.state != "repeated":
             self._changed[cause] = None
+        if cause in self._gone:
+            if message.state != "merged":
+                self._carry(name, cause)
+                self._changed[self._gone[cause][1]] = None
+                self._plan(name, self._gone[cause][1], now, flight.made + 1)
+            self._tidy(cause)
         self._plan(name, cause, now, flight.made + 1)
 
     def records(self) -> list[tuple[str, dict[str, Any] | None]]:

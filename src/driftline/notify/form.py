@@ -217,6 +217,9 @@ def _one_target(scope: Scope) -> None:
             if key in scope.nodes:
                 problem = f"{key} is Alertmanager's own business: it is sent what is open"
                 scope.fault(key, "nothing", problem=problem)
+    if given[:1] in (["alertmanager"], ["pagerduty"]) and "states" in scope.nodes:
+        problem = f"{given[0]} has to hear of every state, or it keeps open what is over"
+        scope.fault("states", "nothing", problem=problem)
 
 
 class _Stated(BlockOf):

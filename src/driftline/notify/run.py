@@ -4,6 +4,8 @@
    record of that is durable.
 2. What was told of each cause stands on the compacted topic `notify`. A start takes it up: what was
    told is not told again, and what was not is.
+   What is about to open something at a receiver is noted before it is sent, so that it is closed
+   there whatever happens in between.
 3. Of several processes of one group one is at work: causes are seen over all models, so the alerts
    cannot be shared out. When it ends another takes over, and takes up the records.
 4. A fault of Kafka's ends the process before anything more is acknowledged.
@@ -109,6 +111,7 @@ class Shift:
         self._notices = notices
         self._couriers = couriers
         self._marks: deque[tuple[int, Mapping[Any, int]]] = deque()
+        self._keeping = asyncio.Lock()
         self._heard = self._clock.steady()
 
     async def work(self, stopping: asyncio.Event, until_idle_s: float | None) -> bool:
@@ -118,7 +121,7 @@ class Shift:
             for each in (
                 self._read(),
                 self._keep_on(),
-                *(courier.run(self._desk, self._touch) for courier in self._couriers),
+                *(courier.run(self._desk, self._keep, self._touch) for courier in self._couriers),
                 self._alerts.turn.ends(),
                 stopping.wait(),
                 *([] if until_idle_s is None else [self._until_idle(until_idle_s)]),
@@ -142,6 +145,7 @@ class Shift:
         return True
 
     def _touch(self) -> None:
+        self._keeping = asyncio.Lock()
         self._heard = self._clock.steady()
 
     async def _read(self) -> None:
@@ -161,14 +165,15 @@ class Shift:
 
     async def _keep(self) -> None:
         """Make durable what was told, then acknowledge the alerts that say no more than that."""
-        settled, records = self._desk.settled, self._desk.records()
-        if records:
-            await self._notices.keep(records)
-        place: Mapping[Any, int] | None = None
-        while self._marks and self._marks[0][0] <= settled:
-            place = self._marks.popleft()[1]
-        if place is not None:
-            await self._alerts.acknowledge(place)
+        async with self._keeping:
+            settled, records = self._desk.settled, self._desk.records()
+            if records:
+                await self._notices.keep(records)
+            place: Mapping[Any, int] | None = None
+            while self._marks and self._marks[0][0] <= settled:
+                place = self._marks.popleft()[1]
+            if place is not None:
+                await self._alerts.acknowledge(place)
 
     async def _until_idle(self, seconds: float) -> None:
         while True:

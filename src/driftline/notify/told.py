@@ -10,9 +10,10 @@ from driftline.incidents.cause import is_open
 
 if TYPE_CHECKING:
     from driftline.incidents import Cause
+    from driftline.notify.message import Message
     from driftline.notify.routes import Route, State
 
-__all__ = ["Plan", "Told", "plan", "told_by"]
+__all__ = ["Plan", "Told", "about_to", "plan", "told_by"]
 
 NEWS = frozenset({"opened", "updated", "escalated", "reopened"})
 """States of an incident that add to what was known; in others somebody has done something."""
@@ -40,6 +41,9 @@ class Told(msgspec.Struct, frozen=True):
         Wall time, microseconds.
     count
         Messages so far.
+    sure
+        Whether it is known to have arrived. What is about to open something is noted before it is
+        sent: after a crash nobody knows, and it has to be closed in any case.
     """
 
     key: str
@@ -51,6 +55,7 @@ class Told(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     at: int
     count: int
+    sure: bool = True
 
 
 class Plan(NamedTuple):
@@ -84,6 +89,8 @@ def plan(route: Route, view: Cause | None, told: Told | None, changed: int) -> P
         return Plan("opened" if told is None else "reopened", soon)
     if view is None or not view.open:
         return Plan("resolved", soon)
+    if not told.sure:
+        return Plan("reopened" if told.count else "opened", soon)
     if view.since > told.since:
         return Plan("reopened", soon)
     if view.severity == "page" and not told.page:
@@ -119,6 +126,22 @@ def told_by(
         labels=labels,
         at=at,
         count=1 if before is None else before.count + 1,
+    )
+
+
+def about_to(view: Cause, before: Told | None, message: Message) -> Told:
+    """Return what a route may know while a message is on its way that opens something."""
+    return Told(
+        key=message.key,
+        open=True,
+        since=view.since,
+        page=view.severity == "page",
+        quiet=False,
+        numbers={},
+        labels=message.labels,
+        at=message.at,
+        count=0 if before is None else before.count,
+        sure=False,
     )
 
 
