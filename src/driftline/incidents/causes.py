@@ -44,7 +44,7 @@ from driftline.incidents.incident import hash_of
 from driftline.incidents.subjects import Span, columns_of, subjects_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from driftline.incidents.cause import CauseState
     from driftline.incidents.subjects import Column, Spans, Subject
@@ -61,14 +61,14 @@ BACK_US = DAY
 class _Incident:
     """The last word on one incident, and what it is compared by."""
 
-    def __init__(self, alert: Alert, spoke: int) -> None:
+    def __init__(self, alert: Alert, spoke: int, known: Mapping[Subject, Spans]) -> None:
         data = alert.data
         self.spoke = spoke
         """Number of the alert, of all that changed anything."""
         self.alert = msgspec.structs.replace(alert, data=msgspec.structs.replace(data, **_LEFT_OUT))
         self.opened_at = read_ts(data.opened_at)
         self.resolved_at = None if data.resolved_at is None else read_ts(data.resolved_at)
-        self.subjects = subjects_of(data)
+        self.subjects = subjects_of(data, known)
         self.columns = dict.fromkeys(columns_of(data))
 
     @property
@@ -161,22 +161,23 @@ class Causes:
         self._forget(alert.data.model, read_ts(alert.time))
         self._drop_words(name)
         self._count += 1
-        self._hold(_Incident(alert, self._count))
+        subjects = {} if known is None else known.subjects
+        self._hold(_Incident(alert, self._count, subjects))
         together = {self._group_of[other] for other in self._linked(name)}
-        before = {each: self._picture(self._groups[each]) for each in together}
+        pictures = {each: self._picture(self._groups[each]) for each in together}
         if name in self._group_of:
             together.add(self._group_of[name])
             group = self._groups[self._group_of[name]]
-            before[group.id] = self._picture(group, instead=known)
+            pictures[group.id] = self._picture(group, instead=known)
         if not together:
             return self._found(alert)
         first, *others = sorted(together, key=lambda each: self._groups[each].founded)
-        changes = [self._merge(before[other], first, alert) for other in others]
+        changes = [self._merge(pictures[other], first, alert) for other in others]
         group = self._groups[first]
         joined = name not in group.incidents
         group.incidents[name] = None
         self._group_of[name] = first
-        return [*changes, *self._told(before[first], group, alert, joined=joined)]
+        return [*changes, *self._told(pictures[first], group, alert, joined=joined)]
 
     def _found(self, alert: Alert) -> list[CauseChange]:
         incident = self._incidents[alert.data.incident]
@@ -333,7 +334,7 @@ class Causes:
             group = _Group(part["id"], part["founded"], part["opened_at"])
             group.since = part["since"]
             for each in part["incidents"]:
-                incident = _Incident(msgspec.convert(each["alert"], Alert), each["spoke"])
+                incident = _Incident(msgspec.convert(each["alert"], Alert), each["spoke"], {})
                 incident.subjects = {
                     (kind, subject): tuple(Span(*span) for span in spans)
                     for kind, subject, spans in each["subjects"]

@@ -14,7 +14,6 @@ from driftline.contract.blocks import BlockOf, Field, ListOf, MapOf, Scope
 from driftline.contract.errors import Fault
 from driftline.contract.kinds import FAULTY, RATE, Choice, Duration, Integer, Text
 from driftline.contract.nodes import Findings, child, documents
-from driftline.contract.types import Block
 from driftline.errors import UsageError
 from driftline.events.outputs import FindingKind
 from driftline.notify.routes import (
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     import yaml
 
     from driftline.contract.kinds import Schema
+    from driftline.contract.types import Block
 
 __all__ = ["RoutesError", "load", "parse"]
 
@@ -58,6 +58,20 @@ class RoutesError(UsageError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = list(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class _Stated(BlockOf):
+    """A mapping with fixed keys, some of which are not attributes; it stays a mapping."""
+
+    def read(self, node: yaml.Node, path: str, findings: Findings) -> Any:
+        """Return a dict."""
+        values = self.values(node, path, findings)
+        return FAULTY if values is None else values
+
+    def default(self, entry: Field) -> Any:
+        """Return the default of a key, or None where the type does not know it."""
+        known = entry.name in self.type.__struct_fields__
+        return super().default(entry) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class _Target:
         return self.type(**values)
 
     @property
-    def _block(self) -> BlockOf:
+    def _block(self) -> _Stated:
         kept = [
             Field(f"{name}_{where}", kind, f"{what} that holds {about}")
             for name, about, _ in self.secrets
@@ -92,7 +106,7 @@ class _Target:
             )
         ]
         checks = [_in_one_place(name, needed) for name, _, needed in self.secrets]
-        return BlockOf(self.type, (*self.fields, *kept), (*checks, *self.checks))
+        return _Stated(self.type, (*self.fields, *kept), (*checks, *self.checks))
 
     def schema(self) -> Schema:
         """Return the JSON Schema of the written form."""
@@ -184,25 +198,6 @@ _MATCH: Final = BlockOf(
 )
 
 
-class _Route(Block, frozen=True, kw_only=True):
-    """A route as it is written; its own defaults are those of `Route`."""
-
-    match: Any = None
-    states: Any = None
-    wait: Any = None
-    update_every: Any = None
-    repeat: Any = None
-    limit: Any = None
-    give_up_after: Any = None
-    template: Any = None
-    slack: Any = None
-    webhook: Any = None
-    alertmanager: Any = None
-    pagerduty: Any = None
-    mail: Any = None
-    stdout: Any = None
-
-
 def _one_target(scope: Scope) -> None:
     given = [name for name in TARGETS if name in scope.nodes]
     if len(given) != 1:
@@ -222,17 +217,8 @@ def _one_target(scope: Scope) -> None:
         scope.fault("states", "nothing", problem=problem)
 
 
-class _Stated(BlockOf):
-    """A mapping with fixed keys that stays one: what is stated, without defaults."""
-
-    def read(self, node: yaml.Node, path: str, findings: Findings) -> Any:
-        """Return a dict."""
-        values = self.values(node, path, findings)
-        return FAULTY if values is None else values
-
-
 _ROUTE: Final = _Stated(
-    _Route,
+    Route,
     (
         *(Field(name, kind, f"send to {name}") for name, kind in TARGETS.items()),
         Field("match", _MATCH, "what it tells of; everything where left out"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from email.message import EmailMessage
+from email.charset import QP, Charset
+from email.header import Header
+from email.message import Message as Letter
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["MailSender", "letter"]
 
 TIMEOUT_S = 30.0
+PLAIN = Charset("utf-8")
+PLAIN.body_encoding = QP
 LOGIN = range(530, 540)
 """Answers about the log-in, which can be mended while the message is tried again."""
 
@@ -59,7 +63,7 @@ class MailSender:
         return answer if not refused else f"{answer}; refused: {', '.join(sorted(refused))}"
 
 
-def letter(message: Message, text: Text, target: Mail) -> EmailMessage:
+def letter(message: Message, text: Text, target: Mail) -> Letter[str, str | Header]:
     """Return a message as mail.
 
     The first one about a cause has an id made of the cause, which all others answer: programs show
@@ -67,8 +71,10 @@ def letter(message: Message, text: Text, target: Mail) -> EmailMessage:
     """
     domain = target.sender.rpartition("@")[2]
     first = f"<{message.key}.{message.route.encode().hex()}@{domain}>"
-    mail = EmailMessage()
-    mail["Subject"] = text.first
+    mail: Letter[str, str | Header] = Letter()
+    mail.set_payload(f"{text}\n", PLAIN)
+    # As one encoded word: EmailMessage adds a blank before a word with a letter beyond ASCII.
+    mail["Subject"] = Header(text.first, "us-ascii" if text.first.isascii() else "utf-8")
     mail["From"] = target.sender
     mail["To"] = ", ".join(target.to)
     mail["Date"] = format_datetime(dt.datetime.fromtimestamp(message.at / 1e6, dt.UTC))
@@ -81,5 +87,4 @@ def letter(message: Message, text: Text, target: Mail) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Driftline-Cause"] = message.key
     mail["X-Driftline-State"] = message.state
-    mail.set_content(f"{text}\n")
     return mail

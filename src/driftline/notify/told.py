@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Told", "about_to", "plan", "told_by"]
 
-NEWS = frozenset({"opened", "updated", "escalated", "reopened"})
+WORSE = frozenset({"escalated"})
+NEWS = WORSE | {"opened", "updated", "reopened"}
 """States of an incident that add to what was known; in others somebody has done something."""
 
 
@@ -93,7 +94,7 @@ def plan(route: Route, view: Cause | None, told: Told | None, changed: int) -> P
         return Plan("reopened" if told.count else "opened", soon)
     if view.since > told.since:
         return Plan("reopened", soon)
-    if view.severity == "page" and not told.page:
+    if _worse(view, told):
         return Plan("escalated", soon)
     quiet = view.acknowledged or view.silenced
     if quiet and not told.quiet and route.acknowledges:
@@ -142,6 +143,16 @@ def about_to(view: Cause, before: Told | None, message: Message) -> Told:
         at=message.at,
         count=0 if before is None else before.count,
         sure=False,
+    )
+
+
+def _worse(view: Cause, told: Told) -> bool:
+    """Whether it has become a page, or is one that nobody answers."""
+    return (view.severity == "page" and not told.page) or any(
+        member.data.state in WORSE
+        and member.data.number > told.numbers.get(member.data.incident, 0)
+        for member in view.members
+        if is_open(member)
     )
 
 
