@@ -167,8 +167,7 @@ def redeliver(
 def _given(ctx: typer.Context) -> Path:
     """Return the file of routes named before the command's own name."""
     assert ctx.parent is not None
-    path: Path = ctx.parent.params["routes"]
-    return path
+    return Path(ctx.parent.params["routes"])
 
 
 async def _work(config: Config, routes: Routes, group: str, until_idle_s: float | None) -> None:

@@ -130,7 +130,7 @@ class Courier:
         keep
             Makes the desk's records durable.
         delivered
-            Called after each message.
+            Called after each message that has told something new.
         """
         while not self.stopping.is_set():
             now, name = self._clock(), self._route.name
@@ -149,7 +149,8 @@ class Courier:
                 await keep()
             if await self._bring(message):
                 desk.done(message, self._clock())
-                delivered()
+                if message.state != "repeated":
+                    delivered()
 
     async def _bring(self, message: Message) -> bool:
         """Deliver or bury a message; False where it was told to stop before."""
