@@ -280,7 +280,7 @@ def test_a_limit_makes_messages_wait(http: Http, secrets: None) -> None:
 def test_the_time_between_attempts() -> None:
     from driftline.notify.courier import delay_s
 
-    assert [delay_s(n, 1.0) for n in (1, 2, 3, 7, 99)] == [1, 2, 4, 60, 60]
+    assert [delay_s(n, 1.0) for n in (1, 2, 3, 7, 99)] == [1, 2, 4, 30, 30]
     assert [delay_s(n, 0.0) for n in (1, 2)] == [0.5, 1.0]
     assert delay_s(1, 0.5, 90.0) == 90.0
     assert SECOND == 1_000_000

@@ -266,7 +266,7 @@ ENDS = Route(name="ends", target=Stdout(), states=("opened", "reopened", "resolv
 ROUTES = (OUT, PAGER, ENDS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1).map(random.Random))
 def test_every_receiver_ends_with_what_is_so(chance):
     """However alerts, deliveries, crashes and restarts fall, what is open there is what is open."""

@@ -224,13 +224,15 @@ class Causes:
         )
 
     def _linked(self, name: str) -> set[str]:
-        """Return the incidents that one belongs to, by the rules above."""
-        own = self._incidents[name]
+        """Return the incidents of other causes that one belongs to, by the rules above."""
+        own, mine, group_of = self._incidents[name], self._group_of.get(name), self._group_of
         found = {
             other
             for subject, spans in own.subjects.items()
             for other, theirs in self._by_subject[subject].items()
-            if other != name and any(one.meets(each) for one in spans for each in theirs)
+            if other != name
+            and group_of[other] != mine
+            and any(one.meets(each) for one in spans for each in theirs)
         }
         for column in own.columns:
             for other in self._by_column[column]:

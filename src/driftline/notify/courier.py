@@ -28,7 +28,7 @@ __all__ = ["Bucket", "Courier", "delay_s"]
 
 log = logging.getLogger("driftline.notify")
 
-FIRST_S, LONGEST_S = 1.0, 60.0
+FIRST_S, LONGEST_S = 1.0, 30.0
 LOOK_S = 60.0
 """How long a courier sleeps at most where nothing wakes it."""
 

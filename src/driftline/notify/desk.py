@@ -93,12 +93,17 @@ class Desk:
         self._flights: dict[tuple[str, str], _Flight] = {}
         """By route and cause."""
         self._changed: dict[str, None] = {}
+        """Causes whose record is not what `records` last gave."""
+        self._stale: dict[str, tuple[int, int]] = {}
+        """Causes to be looked at: since which alert, and when that came. Hundreds of alerts on one
+        cause come at once; they are looked at once."""
         self._count = 0
         """Alerts taken."""
 
     @property
     def settled(self) -> int:
         """Number of the last alert up to which all that alerts say has been told."""
+        self._look()
         waiting = [
             pending.first
             for of_route in self._pending.values()
@@ -161,10 +166,15 @@ class Desk:
         self._changed[gone] = None
 
     def _consider(self, cause: str, now: int) -> None:
-        """See what is to be told about a cause, by all routes."""
         self._changed[cause] = None
-        for name in self._routes:
-            self._plan(name, cause, now, self._count)
+        self._stale.setdefault(cause, (self._count, now))
+
+    def _look(self) -> None:
+        """See what is to be told, by all routes, about the causes that alerts have changed."""
+        stale, self._stale = self._stale, {}
+        for cause, (first, now) in stale.items():
+            for name in self._routes:
+                self._plan(name, cause, now, first)
 
     def _plan(self, name: str, cause: str, now: int, first: int) -> None:
         flight = self._flights.get((name, cause))
@@ -213,6 +223,7 @@ class Desk:
 
     def wakes(self, name: str) -> int | None:
         """Return when there is next something to tell a route, wall time; None: nothing yet."""
+        self._look()
         return min((p.plan.due for p in self._pending[name].values()), default=None)
 
     def next(self, name: str, now: int, *, early: bool = False) -> Message | None:
@@ -223,6 +234,7 @@ class Desk:
         early
             Whether to wait for nothing.
         """
+        self._look()
         ready = [
             (cause, pending)
             for cause, pending in self._pending[name].items()
@@ -281,6 +293,7 @@ class Desk:
 
     def done(self, message: Message, now: int) -> None:
         """Note that a message has arrived, or was given up and kept elsewhere."""
+        self._look()
         name = message.route
         cause = next(c for (_, c), flight in self._flights.items() if flight.message is message)
         flight = self._flights.pop((name, cause))

@@ -112,6 +112,7 @@ class Shift:
         self._couriers = couriers
         self._marks: deque[tuple[int, Mapping[Any, int]]] = deque()
         self._keeping = asyncio.Lock()
+        self._ringing = False
         self._heard = self._clock.steady()
 
     async def work(self, stopping: asyncio.Event, until_idle_s: float | None) -> bool:
@@ -146,6 +147,7 @@ class Shift:
 
     def _touch(self) -> None:
         self._keeping = asyncio.Lock()
+        self._ringing = False
         self._heard = self._clock.steady()
 
     async def _read(self) -> None:
@@ -155,8 +157,15 @@ class Shift:
             if len(self._marks) > MOST_MARKS:
                 self._marks = deque(list(self._marks)[1::2])
             self._touch()
-            for courier in self._couriers:
-                courier.bell.set()
+            if not self._ringing:
+                self._ringing = True
+                asyncio.get_running_loop().call_later(LOOK_S, self._ring)
+
+    def _ring(self) -> None:
+        """Let the couriers look, once for all alerts that come together."""
+        self._ringing = False
+        for courier in self._couriers:
+            courier.bell.set()
 
     async def _keep_on(self) -> None:
         while True:
