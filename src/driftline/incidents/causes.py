@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["Causes"]
 
 FORMAT = 1
-MOST_NAMES = 500_000
-"""Subjects and columns of all incidents that are remembered, some 100 MB; when there are more, the
+MOST_NAMES = 200_000
+"""Subjects and columns of all incidents that are remembered (110 MB); when there are more, the
 incidents that have said nothing for longest are forgotten, resolved ones first."""
 BACK_US = DAY
 
