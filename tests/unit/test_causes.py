@@ -152,6 +152,21 @@ def test_after_more_than_a_day_it_is_another():
     assert len(held.all) == 1
 
 
+def test_an_incident_is_shown_by_the_finding_that_it_began_with():
+    held, (one,) = Causes(), models(1)
+    told(held, one.says("prediction", 0, text="10 % → 0 %"))
+    told(held, one.says("income", 0, text="41 → 52") + one.says("score", 0, text="0.1 → 0.2"))
+    (member,) = held.all[0].members
+    assert (member.data.feature, member.data.text, member.data.number) == ("income", "41 → 52", 3)
+    told(held, one.says("income", MINUTE, text="41 → 99", effect=5.0))
+    assert held.all[0].lead.data.text == "41 → 99"
+    for name in ("income", "prediction", "score"):
+        told(held, one.clears(name, HOUR, text="back"))
+    assert held.all[0].lead.data.text == "41 → 99"
+    told(held, one.says("income", 2 * HOUR, text="52 → 41"))
+    assert held.all[0].lead.data.text == "52 → 41"
+
+
 def test_severities():
     held, (one, two) = Causes(), models(2)
     assert told(held, one.says("income", 0, severity="notice"))[0][0] == "opened"

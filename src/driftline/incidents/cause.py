@@ -47,8 +47,9 @@ class Cause(msgspec.Struct, frozen=True):
     id
         Hash of the incident that founded it; it stays whatever joins later.
     members
-        The last alert of each incident, in the order in which they joined, without the parts that
-        only one incident's own page needs (`evidence`, `members`, `reference`, `window`).
+        The last alert of each incident, in the order in which they joined, told of the finding that
+        the incident began with, and without the parts that only its own page needs (`evidence`,
+        `members`, `reference`, `window`).
     opened_at
         When its first incident was detected, event time in microseconds.
     since

@@ -41,10 +41,11 @@ from driftline.events.outputs import Alert
 from driftline.events.time import read_ts
 from driftline.incidents.cause import Cause, CauseChange, is_open
 from driftline.incidents.incident import hash_of
-from driftline.incidents.subjects import Span, columns_of, subjects_of
+from driftline.incidents.last_word import LastWord
+from driftline.incidents.subjects import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from driftline.incidents.cause import CauseState
     from driftline.incidents.subjects import Column, Spans, Subject
@@ -55,32 +56,7 @@ FORMAT = 1
 MOST_NAMES = 200_000
 """Subjects and columns of all incidents that are remembered (110 MB); when there are more, the
 incidents that have said nothing for longest are forgotten, resolved ones first."""
-BACK_US = DAY
-
-
-class _Incident:
-    """The last word on one incident, and what it is compared by."""
-
-    def __init__(self, alert: Alert, spoke: int, known: Mapping[Subject, Spans]) -> None:
-        data = alert.data
-        self.spoke = spoke
-        """Number of the alert, of all that changed anything."""
-        self.alert = msgspec.structs.replace(alert, data=msgspec.structs.replace(data, **_LEFT_OUT))
-        self.opened_at = read_ts(data.opened_at)
-        self.resolved_at = None if data.resolved_at is None else read_ts(data.resolved_at)
-        self.subjects = subjects_of(data, known)
-        self.columns = dict.fromkeys(columns_of(data))
-
-    @property
-    def size(self) -> int:
-        return 1 + len(self.subjects) + len(self.columns)
-
-    def back_after(self, other: _Incident) -> bool:
-        """Whether it is another's return, where they have a column in common."""
-        return other.resolved_at is not None and 0 <= self.opened_at - other.resolved_at <= BACK_US
-
-
-_LEFT_OUT: dict[str, Any] = {"evidence": {}, "members": [], "reference": None, "window": None}
+FORGOTTEN_US = DAY
 
 
 class _Group:
@@ -110,7 +86,7 @@ class Causes:
     """
 
     def __init__(self) -> None:
-        self._incidents: dict[str, _Incident] = {}
+        self._incidents: dict[str, LastWord] = {}
         """By id, the one that spoke last at the end."""
         self._groups: dict[str, _Group] = {}
         """By id, in the order in which they were founded."""
@@ -161,8 +137,7 @@ class Causes:
         self._forget(alert.data.model, read_ts(alert.time))
         self._drop_words(name)
         self._count += 1
-        subjects = {} if known is None else known.subjects
-        self._hold(_Incident(alert, self._count, subjects))
+        self._hold(LastWord(alert, self._count, known))
         together = {self._group_of[other] for other in self._linked(name)}
         pictures = {each: self._picture(self._groups[each]) for each in together}
         if name in self._group_of:
@@ -241,14 +216,14 @@ class Causes:
                     found.add(other)
         return found
 
-    def _picture(self, group: _Group, instead: _Incident | None = None) -> Cause:
+    def _picture(self, group: _Group, instead: LastWord | None = None) -> Cause:
         """Return a cause as it stands, or as it stood with another word on an incident."""
         words = {name: self._incidents[name].alert for name in group.incidents}
         if instead is not None:
             words[instead.alert.data.incident] = instead.alert
         return Cause(group.id, tuple(words.values()), group.opened_at, group.since)
 
-    def _hold(self, incident: _Incident) -> None:
+    def _hold(self, incident: LastWord) -> None:
         name, model = incident.alert.data.incident, incident.alert.data.model
         self._incidents[name] = incident
         self._by_model.setdefault(model, {})[name] = None
@@ -268,7 +243,7 @@ class Causes:
     def _forget(self, model: str, now: int) -> None:
         for name in list(self._by_model.get(model, ())):
             resolved_at = self._incidents[name].resolved_at
-            if resolved_at is not None and now - resolved_at > BACK_US:
+            if resolved_at is not None and now - resolved_at > FORGOTTEN_US:
                 self._let_go(name)
 
     def _let_go(self, name: str) -> None:
@@ -331,12 +306,12 @@ class Causes:
             raise ValueError(msg)
         self.__init__()  # type: ignore[misc]  # what was known before does not hold
         self._count = state["count"]
-        held: list[_Incident] = []
+        held: list[LastWord] = []
         for part in sorted(state["causes"], key=lambda part: part["founded"]):
             group = _Group(part["id"], part["founded"], part["opened_at"])
             group.since = part["since"]
             for each in part["incidents"]:
-                incident = _Incident(msgspec.convert(each["alert"], Alert), each["spoke"], {})
+                incident = LastWord(msgspec.convert(each["alert"], Alert), each["spoke"], None)
                 incident.subjects = {
                     (kind, subject): tuple(Span(*span) for span in spans)
                     for kind, subject, spans in each["subjects"]

@@ -63,7 +63,6 @@ def payload(message: Message, text: Text) -> dict[str, Any]:
             "text": "\n".join(text.lines),
             "models": list(cause.models),
             "features": list(cause.features),
-            "replay": lead.replay,
         },
     }
     links = [{"href": lead.runbook, "text": "Runbook"}] if lead.runbook else []

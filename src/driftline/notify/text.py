@@ -189,11 +189,14 @@ def _effect(alert: Alert) -> str:
 
 
 def _people(message: Message) -> list[str]:
-    """Say who has acknowledged or silenced something of it."""
+    """Say who has acknowledged or silenced something of it, or who should have."""
     lines: dict[str, None] = {}
     for member in message.cause.members:
         if not is_open(member):
             continue
+        chief = getattr(member.data, "escalate_to", None)
+        if chief:
+            lines[f"Nobody has acknowledged it: {chief} is asked to."] = None
         for word in ("acknowledged", "silenced"):
             note = getattr(member.data, word, None)
             if note:
