@@ -29,6 +29,7 @@ from driftline.notify.desk import Desk
 from driftline.notify.form import parse
 from driftline.notify.message import Message
 from driftline.notify.senders import sender_of
+from driftline.notify.slack import payload as slack_payload
 from driftline.notify.web import open_session
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from driftline.events.outputs import Alert
     from driftline.notify.routes import Routes
+    from driftline.notify.text import Text
 
 RUNBOOK = "https://wiki/credit?a=1&b=<2>"
 
@@ -246,6 +248,21 @@ def test_what_is_wrong_with_the_message_is_not_tried_again(
     ours = [each.getMessage() for each in caplog.records if each.name.startswith("driftline")]
     assert ours
     assert not [text for text in ours if "secret" in text]
+
+
+def test_a_fault_in_one_message_does_not_hold_up_the_next(
+    http: Http, secrets: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def payload(message: Message, text: Text) -> dict[str, Any]:
+        return {1 / (message.cause.models != ("bad",)): 0} and slack_payload(message, text)
+
+    monkeypatch.setattr("driftline.notify.slack.payload", payload)
+    line = Line(routes_of("slack: {url_env: SLACK_URL}"))
+    line.tells(*Watched("bad").says("age", 0), *Watched("good").says("income", 0))
+    assert [body["text"][:29] for body in http.slack] == ["PAGE: `income` moved in good,"]
+    ((message, why),) = line.buried
+    assert message.cause.models == ("bad",)
+    assert why["error.message"].startswith("unexpected ZeroDivisionError: ")
 
 
 def test_an_outage_is_ridden_out(http: Http, mailbox: Mailbox, secrets: None) -> None:

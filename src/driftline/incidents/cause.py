@@ -78,10 +78,16 @@ class Cause(msgspec.Struct, frozen=True):
 
     @property
     def lead(self) -> Alert:
-        """The incident to show first: pages before notices, then whichever changed first."""
+        """The incident to show first: pages, then of the kind of most, then the first to change."""
+        kind = self.kind
         return min(
             self.current or self.members,
-            key=lambda m: (m.data.severity != "page", m.data.change_point, m.data.incident),
+            key=lambda m: (
+                m.data.severity != "page",
+                m.data.kind != kind,
+                m.data.change_point,
+                m.data.incident,
+            ),
         )
 
     @property

@@ -13,6 +13,7 @@ from driftline.stats import is_prediction_column
 
 if TYPE_CHECKING:
     from driftline.events.outputs import Alert, AlertData
+    from driftline.incidents.subjects import Column, Spans, Subject
 
 __all__ = ["LastWord"]
 
@@ -43,8 +44,9 @@ class LastWord:
         self.spoke = spoke
         self.opened_at = read_ts(data.opened_at)
         self.resolved_at = None if data.resolved_at is None else read_ts(data.resolved_at)
-        self.subjects = subjects_of(data, {} if known is None else known.subjects)
-        self.columns = dict.fromkeys(columns_of(data))
+        before: dict[Subject, Spans] = {} if known is None else known.subjects
+        self.subjects: dict[Subject, Spans] = subjects_of(data, before)
+        self.columns: dict[Column, None] = dict.fromkeys(columns_of(data))
         shown = {} if known is None else _shown(known, data)
         self.alert = msgspec.structs.replace(
             alert, data=msgspec.structs.replace(data, **_LEFT_OUT, **shown)

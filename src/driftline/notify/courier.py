@@ -191,8 +191,16 @@ class Courier:
         Refused
             It was not taken.
         """
-        text = text_of(message, self._routes, self._route.text)
-        return await self._sender.send(message, text)
+        try:
+            text = text_of(message, self._routes, self._route.text)
+            return await self._sender.send(message, text)
+        except Refused:
+            raise
+        except Exception as error:
+            # A fault of ours in one message must not keep all others from those they wake.
+            log.debug("%s: %s", self._route.name, message.id, exc_info=True)
+            msg = f"unexpected {type(error).__name__}: {error}"
+            raise Refused(msg, final=True) from error
 
     async def bury(self, message: Message, why: Refused, attempts: int) -> None:
         """Keep a message that is given up, whole, with the reason."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from driftline.bus.alerts import AsyncAlerts
 from driftline.bus.clock import Clock
 from driftline.bus.notices import Notices
+from driftline.errors import DriftlineError
 from driftline.notify.courier import Courier
 from driftline.notify.desk import Desk
 from driftline.notify.senders import sender_of
@@ -83,7 +84,7 @@ async def run(
                 return
             alerts.place.clear()
             desk = Desk(routes.routes)
-            desk.restore(await notices.read(), clock.wall())
+            _take_up(desk, await notices.read(), notices.topic, clock.wall())
             log.info("at work: %d causes known", len(desk.causes.all))
             couriers = [
                 Courier(route, routes, senders[route.name], notices.bury, clock.wall)
@@ -92,6 +93,17 @@ async def run(
             shift = Shift(desk, alerts, notices, couriers, clock)
             if await shift.work(stopping, until_idle_s):
                 return
+
+
+def _take_up(desk: Desk, records: Mapping[str, dict[str, Any]], topic: str, now: int) -> None:
+    try:
+        desk.restore(records, now)
+    except (ValueError, KeyError, TypeError) as error:
+        msg = (
+            f"{topic}: expected the records of this version, got something else "
+            f"({type(error).__name__}: {error}); another --group begins anew"
+        )
+        raise DriftlineError(msg) from error
 
 
 class Shift:
