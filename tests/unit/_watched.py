@@ -42,3 +42,18 @@ class Watched:
 
     def clears(self, feature: str | None, at: int, **more: Any) -> list[Alert]:
         return self.says(feature, at, state="cleared", **more)
+
+    def does(self, kind: str, at: int, **told: Any) -> list[Alert]:
+        """Return the alerts after somebody has done something about its only incident."""
+        (incident,) = self.incidents.open
+        told = {"incident": incident.id, "by": "ana", "why": "seen", **told}
+        context = Context(now=START + at, topics=(self.topic,))
+        step = self.incidents.on_act(kind, START + at, told, context)
+        self.messages += step.alerts
+        return [msgspec.json.decode(value, type=Alert) for _, value in step.alerts]
+
+    def passes(self, at: int) -> list[Alert]:
+        """Return the alerts that time alone makes."""
+        step = self.incidents.on_time(Context(now=START + at, topics=(self.topic,)))
+        self.messages += step.alerts
+        return [msgspec.json.decode(value, type=Alert) for _, value in step.alerts]

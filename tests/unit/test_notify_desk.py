@@ -9,19 +9,22 @@ import msgspec
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit._watched import Watched
+from tests.unit._watched import START, Watched
 
 from driftline.contract.types import DAY, HOUR, MINUTE, SECOND, Owner
 from driftline.events.outputs import Alert
+from driftline.events.time import format_ts
 from driftline.notify.desk import Desk
 from driftline.notify.routes import (
     Alertmanager,
     Match,
     Pagerduty,
     Route,
+    Routes,
     Secret,
     Stdout,
 )
+from driftline.notify.text import text_of
 
 if TYPE_CHECKING:
     from driftline.notify.message import Message
@@ -317,3 +320,50 @@ def test_every_receiver_ends_with_what_is_so(chance):
     open_now = {c.id for c in office.desk.causes.all if c.open}
     for route in ROUTES:
         assert sum(shown[route.name].values()) == len(open_now)
+
+
+def test_when_somebody_is_on_it_pagerduty_is_told_and_the_others_are_left_in_peace():
+    often = Route(name="often", target=Stdout(), repeat=HOUR)
+    office = Office(often, PAGER, PROMETHEUS)
+    one, two = Watched("one"), Watched("two")
+    office.hears(*one.says("income", 0))
+    office.after(MINUTE)
+    office.hears(*one.does("incident_acknowledged", MINUTE))
+    told = office.after(30 * SECOND)
+    assert told == [("acknowledged", "`income` moved in one")]
+    assert office.received[-1].route == "pager"
+    # More of the same is not told while somebody is on it; Alertmanager goes on being sent it.
+    office.hears(*two.says("income", 0))
+    office.after(3 * HOUR)
+    assert {(m.route, m.state) for m in office.received[4:]} == {("am", "repeated")}
+    office.hears(*one.clears("income", HOUR), *two.clears("income", HOUR))
+    assert [state for state, _ in office.after(MINUTE)] == ["resolved"] * 3
+    assert office.desk.idle
+
+
+def test_what_is_silenced_is_not_told_before_the_silence_is_over():
+    office, one = Office(OUT, PAGER), Watched("one")
+    (opened,) = one.says("income", 0)
+    until = format_ts(START + 2 * HOUR)
+    office.hears(opened, *one.does("incident_silenced", SECOND, until=until))
+    assert office.after(HOUR) == []
+    assert office.desk.idle
+    office = Office(OUT, PAGER)
+    office.hears(opened)
+    office.after(MINUTE)
+    two = Watched("one")
+    two.says("income", 0)
+    office.hears(*two.does("incident_silenced", SECOND, until=until))
+    assert office.after(MINUTE) == [("silenced", "`income` moved in one")]
+
+
+def test_a_page_that_nobody_answers_is_told_again():
+    owner = Owner(team="risk", escalation="chief", escalate_after=HOUR)
+    office, one = Office(), Watched("one", owner=owner)
+    office.hears(*one.says("income", 0))
+    office.after(MINUTE)
+    office.hears(*one.passes(2 * HOUR))
+    assert [state for state, _ in office.after(MINUTE)] == ["escalated"]
+    assert "Nobody has acknowledged it: chief is asked to." in str(
+        text_of(office.received[-1], Routes(routes=()))
+    )

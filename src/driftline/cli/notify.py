@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from driftline.cli._configured import configured
+
 if TYPE_CHECKING:
     from driftline.bus.config import Config
     from driftline.notify.routes import Routes
@@ -60,7 +62,7 @@ def notify(
         return
     from driftline.notify.form import load
 
-    found, effective = load(routes), _config(config, bootstrap, prefix)
+    found, effective = load(routes), configured(config, bootstrap, prefix)
     if dry_run:
         _print_previews(effective, found, as_json=as_json)
         return
@@ -152,7 +154,7 @@ def redeliver(
     from driftline.notify.form import load
     from driftline.notify.rehearse import redeliver as send_again
 
-    found, effective = load(routes or _given(ctx)), _config(config, bootstrap, prefix)
+    found, effective = load(routes or _given(ctx)), configured(config, bootstrap, prefix)
     became = asyncio.run(send_again(effective, found, group=group))
     if as_json:
         typer.echo(json.dumps(became._asdict()))
@@ -192,11 +194,3 @@ def _print_previews(config: Config, routes: Routes, *, as_json: bool) -> None:
         text = body if isinstance(body, str) else json.dumps(body, indent=2, ensure_ascii=False)
         typer.echo("\n".join(f"    {line}" for line in text.splitlines()))
     typer.echo(f"{len(found)} messages; nothing was sent")
-
-
-def _config(path: Path | None, bootstrap: str | None, prefix: str | None) -> Config:
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
-
-    found = load(path) if path is not None else Config()
-    return found.with_overrides(bootstrap=bootstrap, prefix=prefix)

@@ -153,12 +153,12 @@ class Cause(msgspec.Struct, frozen=True):
     @property
     def acknowledged(self) -> bool:
         """Whether somebody is on it: has acknowledged any of its open incidents."""
-        return any(getattr(m.data, "acknowledged", None) for m in self.members if is_open(m))
+        return any(m.data.acknowledged for m in self.members if is_open(m))
 
     @property
     def silenced(self) -> bool:
         """Whether nobody wants to hear of it: all of its open incidents are silenced."""
-        found = [getattr(m.data, "silenced", None) for m in self.members if is_open(m)]
+        found = [m.data.silenced for m in self.members if is_open(m)]
         return bool(found) and all(found)
 
 

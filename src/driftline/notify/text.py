@@ -16,7 +16,7 @@ from driftline.incidents.cause import is_open
 if TYPE_CHECKING:
     from string import Template
 
-    from driftline.events.outputs import Alert
+    from driftline.events.outputs import Acknowledgement, Alert
     from driftline.notify.message import Message
     from driftline.notify.routes import Routes
 
@@ -194,18 +194,19 @@ def _people(message: Message) -> list[str]:
     for member in message.cause.members:
         if not is_open(member):
             continue
-        chief = getattr(member.data, "escalate_to", None)
-        if chief:
-            lines[f"Nobody has acknowledged it: {chief} is asked to."] = None
-        for word in ("acknowledged", "silenced"):
-            note = getattr(member.data, word, None)
-            if note:
-                by, why = getattr(note, "by", None), getattr(note, "why", None)
-                until = getattr(note, "until", None)
-                text = f"{word.capitalize()} by {by or 'somebody'}"
-                text += f" until {short_ts(until)} UTC" if until else ""
-                lines[text + (f": {why}" if why else "")] = None
+        data = member.data
+        if data.acknowledged:
+            lines[_said("Acknowledged", data.acknowledged)] = None
+        elif data.escalate_to:
+            lines[f"Nobody has acknowledged it: {data.escalate_to} is asked to."] = None
+        if data.silenced:
+            text = _said(f"Silenced until {short_ts(data.silenced.until)} UTC", data.silenced)
+            lines[text] = None
     return list(lines)[:MOST_TOLD]
+
+
+def _said(word: str, note: Acknowledgement) -> str:
+    return f"{word} by {note.by or 'somebody'}" + (f": {note.why}" if note.why else "")
 
 
 def _owner(alert: Alert) -> str:
