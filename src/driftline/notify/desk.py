@@ -18,7 +18,7 @@ from driftline.notify.message import Message
 from driftline.notify.told import Plan, Told, about_to, plan, told_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from driftline.events.outputs import Alert
     from driftline.incidents import CauseChange
@@ -323,6 +323,10 @@ class Desk:
                 self._changed[cause] = None
         changed, self._changed = self._changed, {}
         return [(cause, self._record(cause)) for cause in changed]
+
+    def unkept(self, names: Iterable[str]) -> None:
+        """Let `records` give what it gave once more: it has not become durable."""
+        self._changed |= dict.fromkeys(names)
 
     def _record(self, cause: str) -> dict[str, Any] | None:
         gone = self._gone.get(cause)

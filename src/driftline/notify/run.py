@@ -41,6 +41,8 @@ log = logging.getLogger("driftline.notify")
 
 KEEP_S = 0.5
 """How often what was told is made durable: a crash repeats at most the messages of so long."""
+KEEP_SHARE = 5
+"""How much longer than that takes it waits in between, where a cause has very many incidents."""
 LOOK_S = 0.1
 STOP_S = 20.0
 """For attempts in hand at the end; a slower receiver is tried again at the next start."""
@@ -158,8 +160,6 @@ class Shift:
         return True
 
     def _touch(self) -> None:
-        self._keeping = asyncio.Lock()
-        self._ringing = False
         self._heard = self._clock.steady()
 
     async def _read(self) -> None:
@@ -180,16 +180,23 @@ class Shift:
             courier.bell.set()
 
     async def _keep_on(self) -> None:
+        wait_s = KEEP_S
         while True:
-            await asyncio.sleep(KEEP_S)
+            await asyncio.sleep(wait_s)
+            began = self._clock.steady()
             await self._keep()
+            wait_s = max(KEEP_S, KEEP_SHARE * (self._clock.steady() - began))
 
     async def _keep(self) -> None:
         """Make durable what was told, then acknowledge the alerts that say no more than that."""
         async with self._keeping:
             settled, records = self._desk.settled, self._desk.records()
-            if records:
-                await self._notices.keep(records)
+            try:
+                if records:
+                    await self._notices.keep(records)
+            except BaseException:
+                self._desk.unkept(cause for cause, _ in records)
+                raise
             place: Mapping[Any, int] | None = None
             while self._marks and self._marks[0][0] <= settled:
                 place = self._marks.popleft()[1]
