@@ -206,10 +206,11 @@ class Http:
 
 
 class Mailbox:
-    """A mail server that keeps what it is given."""
+    """A mail server that keeps what it is given; with more, it wants encryption and a log-in."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
         self.port = free_port()
+        self._more = more
         self.letters: list[EmailMessage] = []
         self._controller: Controller | None = None
 
@@ -219,7 +220,7 @@ class Mailbox:
         return "250 OK"
 
     def start(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, **self._more)
         self._controller.start()
 
     def stop(self) -> None:

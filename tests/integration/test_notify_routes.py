@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
+import ssl
+import subprocess
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from aiohttp import web
+from aiosmtpd.smtp import AuthResult
 from tests.integration._receivers import (
     ROUTING_KEY,
     SECRET,
@@ -170,6 +174,17 @@ def test_pagerduty(http: Http, secrets: None) -> None:
     assert http.refused == []
 
 
+def test_what_somebody_has_acknowledged_is_acknowledged_at_pagerduty(
+    http: Http, secrets: None
+) -> None:
+    line = Line(routes_of(f"pagerduty: {{routing_key_env: PD_KEY, url: '{http.url}'}}"))
+    model = Watched("credit")
+    line.tells(*model.says("income", 0))
+    line.tells(*model.does("incident_acknowledged", SECOND))
+    assert [body["event_action"] for body in http.pagerduty] == ["trigger", "acknowledge"]
+    assert len({body["dedup_key"] for body in http.pagerduty}) == 1
+
+
 def test_mail_is_one_thread(mailbox: Mailbox) -> None:
     route = f"mail: {{host: 127.0.0.1, port: {mailbox.port}, security: none, from: d@x.org, "
     line = Line(routes_of(route + "to: [a@x.org, b@x.org]}"))
@@ -182,6 +197,47 @@ def test_mail_is_one_thread(mailbox: Mailbox) -> None:
     assert second["In-Reply-To"] == third["In-Reply-To"] == first["Message-ID"]
     assert len({letter["Message-ID"] for letter in mailbox.letters}) == 3
     assert "driftline replay" in first.get_content()
+
+
+def test_mail_with_encryption_and_log_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on PATH")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    made += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def known(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"ann", b"word"), handled=False)
+
+    mailbox = Mailbox(
+        tls_context=context, require_starttls=True, auth_required=True, authenticator=known
+    )
+    mailbox.start()
+    server = f"host: localhost, port: {mailbox.port}, from: d@x.org, to: [a@x.org]"
+    login = f"ca: {certificate}, username: ann, password_env: MAIL_WORD"
+    route = f"mail: {{{server}, {login}}}"
+    try:
+        monkeypatch.setenv("MAIL_WORD", "word")
+        line = Line(routes_of(route))
+        line.tells(*next(story()))
+        assert [letter["To"] for letter in mailbox.letters] == ["a@x.org"]
+        # A password that is wrong may be mended: it is tried until the time is up.
+        monkeypatch.setenv("MAIL_WORD", "wrong")
+        line = Line(routes_of(route, "give_up_after: 1s, "))
+        line.tells(*next(story()))
+        ((_, why),) = line.buried
+        assert why["error.message"].startswith("localhost: 535 ")
+        assert int(why["attempts"]) > 1
+        # Nor is anything sent to a server that nobody vouches for.
+        line = Line(routes_of(route.replace(f"ca: {certificate}, ", ""), "give_up_after: 1s, "))
+        line.tells(*next(story()))
+        assert len(mailbox.letters) == len(line.buried) == 1
+    finally:
+        mailbox.stop()
 
 
 def test_alertmanager(http: Http, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ Group = Annotated[str, typer.Option(help="Consumer group; one process of it is a
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FILE = Path("routes.yaml")
 GROUP = "driftline-notify"
+INTERRUPTED = 130
 
 
 @app.callback()
@@ -56,7 +57,8 @@ def notify(
 
     Incidents that came together are one cause and one message. What was told stands on the topic
     `notify`, so that a start goes on where the last one stood. Several processes of one group stand
-    in for one another. SIGTERM or Ctrl-C ends it: attempts in hand are finished.
+    in for one another. SIGTERM or Ctrl-C ends it: attempts in hand are finished; a second one does
+    not wait for that.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -173,12 +175,25 @@ def _given(ctx: typer.Context) -> Path:
 
 
 async def _work(config: Config, routes: Routes, group: str, until_idle_s: float | None) -> None:
+    """Work until a signal asks to end; a second one does not wait, for a broker that is away."""
     from driftline.notify.run import run
 
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    work = loop.create_task(
+        run(config, routes, group=group, stopping=stopping, until_idle_s=until_idle_s)
+    )
+
+    def stop() -> None:
+        if stopping.is_set():
+            work.cancel()
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await run(config, routes, group=group, stopping=stopping, until_idle_s=until_idle_s)
+        loop.add_signal_handler(number, stop)
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _print_previews(config: Config, routes: Routes, *, as_json: bool) -> None:

@@ -179,6 +179,7 @@ TARGETS: Final = {
             Field("security", Choice(("starttls", "tls", "none")), "how it is encrypted"),
             Field("from", _ADDRESS, "the sender", attribute="sender", required=True),
             Field("to", ListOf(_ADDRESS, "a list of addresses", least=1), "to whom", required=True),
+            Field("ca", _PATH, "PEM file of the authority that signed its certificate"),
             Field("username", _NAME, "to log in with"),
         ),
         (("password", "the password", False),),
@@ -288,11 +289,13 @@ def parse(text: str, name: str, base: Path = NO_FILE) -> Routes:
 def _finished(name: str, stated: dict[str, Any], base: Path, findings: Findings) -> Route:
     """Make a route of what was written, its files found and read."""
     (target,) = (stated[kind] for kind in TARGETS if kind in stated)
-    moved = {
+    moved: dict[str, Any] = {
         key: Secret(file=str(base / secret.file))
         for key in target.__struct_fields__
         if isinstance(secret := getattr(target, key), Secret) and secret.file is not None
     }
+    if isinstance(target, Mail) and target.ca is not None:
+        moved["ca"] = str(base / target.ca)
     rest = {key: value for key, value in stated.items() if key not in TARGETS}
     if "template" in rest:
         path = child(child(child("$", "routes"), name), "template")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 from email.charset import QP, Charset
 from email.header import Header
 from email.message import Message as Letter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import aiosmtplib
 
+from driftline.errors import UsageError
 from driftline.notify.web import Refused
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class MailSender:
     def __init__(self, target: Mail) -> None:
         self._target = target
         self._password = None if target.password is None else target.password.read()
+        self._trusted = None if target.security == "none" else _trusted(target.ca)
 
     async def send(self, message: Message, text: Text) -> str:
         """Send a message; return the server's answer."""
@@ -44,6 +47,7 @@ class MailSender:
                 port=target.port,
                 use_tls=target.security == "tls",
                 start_tls=target.security == "starttls",
+                tls_context=self._trusted,
                 username=target.username,
                 password=self._password,
                 timeout=TIMEOUT_S,
@@ -61,6 +65,14 @@ class MailSender:
             msg = f"{target.host}:{target.port}: {type(error).__name__}: {error}"
             raise Refused(msg) from error
         return answer if not refused else f"{answer}; refused: {', '.join(sorted(refused))}"
+
+
+def _trusted(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        msg = f"ca: expected a PEM file, got {ca}: {error}"
+        raise UsageError(msg) from error
 
 
 def letter(message: Message, text: Text, target: Mail) -> Letter[str, str | Header]:

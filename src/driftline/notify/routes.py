@@ -126,13 +126,20 @@ class Pagerduty(Block, frozen=True, kw_only=True):
 
 
 class Mail(Block, frozen=True, kw_only=True):
-    """A mail server that takes messages for others (SMTP)."""
+    """A mail server that takes messages for others (SMTP).
+
+    Attributes
+    ----------
+    ca
+        PEM file of the authority that signed its certificate; the system's where left out.
+    """
 
     host: str
     sender: str
     to: tuple[str, ...]
     port: int = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
+    ca: str | None = None
     username: str | None = None
     password: Secret | None = None
 
