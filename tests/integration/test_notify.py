@@ -288,6 +288,16 @@ def test_what_cannot_be_delivered_is_kept_and_can_be_sent_again(
     assert len(place.http.slack) == 1
 
 
+def test_a_topic_that_is_not_there_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.routes.write_text("routes: {out: {stdout: {}}}")
+    options = [*place.options[:-1], f"{place.prefix}no-"]
+    for more in ([], ["--dry-run"]):
+        assert main(["notify", *options, *more]) == 1
+        assert "no-alerts: expected a topic, found none; `driftline t" in capsys.readouterr().err
+
+
 @pytest.mark.timeout(240)
 def test_a_dry_run_and_a_test_message(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

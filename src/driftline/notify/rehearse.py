@@ -14,6 +14,7 @@ from driftline.notify.courier import Courier
 from driftline.notify.desk import Desk
 from driftline.notify.message import Message, trial
 from driftline.notify.routes import Alertmanager, Pagerduty
+from driftline.notify.run import look_for_alerts
 from driftline.notify.senders import preview, sender_of
 from driftline.notify.text import text_of
 from driftline.notify.web import Refused, open_session
@@ -53,6 +54,7 @@ async def dry_run(config: Config, routes: Routes, *, idle_s: float = 3.0) -> lis
 
     The `alerts` topic is read from its beginning until nothing has come for `idle_s` seconds.
     """
+    await look_for_alerts(config)
     desk, now = Desk(routes.routes), Clock().wall()
     async with AsyncAlerts(config.broker, prefix=config.prefix, idle_s=idle_s) as alerts:
         async for alert in alerts:

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 
 from driftline.bus.alerts import AsyncAlerts
 from driftline.bus.clock import Clock
+from driftline.bus.errors import TopicsError
 from driftline.bus.notices import Notices
+from driftline.bus.topics import partition_counts
 from driftline.errors import DriftlineError
 from driftline.notify.courier import Courier
 from driftline.notify.desk import Desk
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from driftline.bus.config import Config
     from driftline.notify.routes import Routes
 
-__all__ = ["run"]
+__all__ = ["look_for_alerts", "run"]
 
 log = logging.getLogger("driftline.notify")
 
@@ -74,6 +76,7 @@ async def run(
         What ended it, if not `stopping`.
     """
     clock = Clock()
+    await look_for_alerts(config)
     async with (
         open_session() as session,
         Notices(config, group).opened() as notices,
@@ -95,6 +98,20 @@ async def run(
             shift = Shift(desk, alerts, notices, couriers, clock)
             if await shift.work(stopping, until_idle_s):
                 return
+
+
+async def look_for_alerts(config: Config) -> None:
+    """Make sure that the topic of alerts is there: a group waits for one without a word.
+
+    Raises
+    ------
+    TopicsError
+        It is not.
+    """
+    topic = config.topic("alerts")
+    if not (await partition_counts(config.broker, [topic]))[topic]:
+        hint = "`driftline topics apply` creates it"
+        raise TopicsError([f"{topic}: expected a topic, found none", hint])
 
 
 def _take_up(desk: Desk, records: Mapping[str, dict[str, Any]], topic: str, now: int) -> None:
