@@ -39,15 +39,19 @@ def _commands(group: click.Group, parent: click.Context) -> Iterator[str]:
         command = group.get_command(parent, name)
         assert command is not None
         with click.Context(command, info_name=name, parent=parent) as context:
+            if not isinstance(command, click.Group) or command.invoke_without_command:
+                yield from _command(command, context)
             if isinstance(command, click.Group):
                 yield from _commands(command, context)
-                continue
-            pieces = " ".join(command.collect_usage_pieces(context))
-            yield f"## {context.command_path}\n"
-            yield f"    {context.command_path} {pieces}\n"
-            yield f"{_prose(command.help or '')}\n"
-            rows = [_option(param, context) for param in command.get_params(context)]
-            yield _table(["option", "default", "what it does"], [row for row in rows if row])
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    pieces = " ".join(command.collect_usage_pieces(context))
+    yield f"## {context.command_path}\n"
+    yield f"    {context.command_path} {pieces}\n"
+    yield f"{_prose(command.help or '')}\n"
+    rows = [_option(param, context) for param in command.get_params(context)]
+    yield _table(["option", "default", "what it does"], [row for row in rows if row])
 
 
 def _option(param: click.Parameter, context: click.Context) -> list[str] | None:

@@ -20,7 +20,7 @@ STEPS = (
     {"incidents"},
     {"pipeline"},
     {"bus"},
-    {"replay"},
+    {"replay", "notify"},
     {"cli", "ui"},
 )
 ASIDE = {"publish", "broker", "simulate", "bench"}

@@ -24,11 +24,12 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from driftline.bus.clients import close, unreachable
 from driftline.bus.config import BrokerConfig
+from driftline.bus.standby import OneTakesAll, Turn
 from driftline.errors import UsageError
 from driftline.events.outputs import Alert, AlertState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from aiokafka.structs import ConsumerRecord
@@ -89,7 +90,14 @@ class Wanted:
 
 
 class AsyncAlerts:
-    """Iterate over alerts inside a running event loop; see `Alerts` for the parameters."""
+    """Iterate over alerts inside a running event loop; see `Alerts` for the parameters.
+
+    Parameters
+    ----------
+    alone
+        One member of the group at a time gets all alerts, the others stand by; and nothing counts
+        as handled but what `acknowledge` says. For programs that see alerts together.
+    """
 
     def __init__(
         self,
@@ -102,6 +110,7 @@ class AsyncAlerts:
         states: Iterable[str] = (),
         severity: str = "notice",
         idle_s: float | None = None,
+        alone: bool = False,
     ) -> None:
         self._broker = reached(broker)
         self._group = group
@@ -111,19 +120,25 @@ class AsyncAlerts:
         self._consumer: AIOKafkaConsumer | None = None
         self._handled: dict[TopicPartition, int] = {}
         self._given: ConsumerRecord | None = None
+        self._alone = alone
+        self.turn = Turn()
+        """Whether it is this member's turn, where one is `alone`."""
+        self.place: dict[TopicPartition, int] = {}
+        """Offsets behind what was given so far, for `acknowledge`."""
         self.unreadable = 0
         """Messages on the topic that were no alerts; each is logged and passed over."""
 
     async def __aenter__(self) -> Self:
         """Join the group; raise `BrokerUnreachable` where the broker does not answer."""
         self._consumer = AIOKafkaConsumer(
-            self._topic,
             **self._broker.client(),
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
+            **({"partition_assignment_strategy": (OneTakesAll,)} if self._alone else {}),
         )
+        self._consumer.subscribe([self._topic], listener=self.turn if self._alone else None)
         try:
             async with asyncio.timeout(self._broker.give_up_after / 1e6):
                 await self._consumer.start()
@@ -141,7 +156,7 @@ class AsyncAlerts:
         """Leave the group; without an exception what was given last counts as handled."""
         assert self._consumer is not None
         try:
-            if kind is None:
+            if kind is None and not self._alone:
                 self._note(self._given)
             await self._commit()
         finally:
@@ -155,9 +170,10 @@ class AsyncAlerts:
         """Return the next alert that is wanted; what was given before counts as handled."""
         if self._consumer is None:
             raise UsageError(_OUTSIDE)
-        self._note(self._given)
-        self._given = None
-        await self._commit()
+        if not self._alone:
+            self._note(self._given)
+            self._given = None
+            await self._commit()
         while True:
             try:
                 record = await asyncio.wait_for(self._consumer.getone(), self._idle_s)
@@ -167,10 +183,17 @@ class AsyncAlerts:
             except KafkaError as error:
                 raise unreachable(self._broker, error) from error
             alert = self._read(record)
+            self.place[TopicPartition(record.topic, record.partition)] = record.offset + 1
             if alert is not None and self._wanted(alert):
                 self._given = record
                 return alert
-            self._note(record)
+            if not self._alone:
+                self._note(record)
+
+    async def acknowledge(self, place: Mapping[TopicPartition, int]) -> None:
+        """Let everything count as handled that was given before `place` stood so."""
+        self._handled |= place
+        await self._commit()
 
     def _read(self, record: ConsumerRecord) -> Alert | None:
         if record.value is None:

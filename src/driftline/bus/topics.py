@@ -26,6 +26,7 @@ __all__ = [
     "apply",
     "check",
     "inputs",
+    "notices",
     "outputs",
     "partition_counts",
     "remove",
@@ -82,6 +83,15 @@ def outputs(config: Config) -> list[TopicSpec]:
         # Partition i holds the state of what partition i of `panes` feeds.
         _spec(config, "state", shape.partitions, "compact", days, LARGE),
         _spec(config, "references", 1, "compact", days, LARGE),
+    ]
+
+
+def notices(config: Config) -> list[TopicSpec]:
+    """Return the topics of `driftline notify`: what was told of which cause, and dead letters."""
+    days = {"notify-deadletter": 90}
+    return [
+        _spec(config, "notify", 1, "compact", days, LARGE),
+        _spec(config, "notify-deadletter", 1, "delete", days, LARGE),
     ]
 
 

@@ -54,8 +54,8 @@ def asyncapi(version: str) -> dict[str, Any]:
             "title": "driftline",
             "version": version,
             "description": "The topics that driftline reads and writes. Topics of other names and "
-            "shapes are mapped in driftline.yaml. The topics panes, state, references and ledger "
-            "are its own and not described.",
+            "shapes are mapped in driftline.yaml. The topics panes, state, references, ledger, "
+            "notify and notify-deadletter are its own and not described.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
