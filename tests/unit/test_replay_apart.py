@@ -76,6 +76,10 @@ def write_archive(folder: Path, seed: int, rows: int = 2_400) -> list[str]:
             if row == change + rows // 10:
                 retrained = {"type": "lifecycle", "kind": "retrained", "model": model}
                 lines[0].append(json.dumps(retrained | {"ts": format_ts(ts), "version": "2"}))
+        if row % 500 == 7:
+            told = {"type": "lifecycle", "kind": "maintenance", "model": "b", "ts": format_ts(ts)}
+            told |= {"until": format_ts(ts + 60 * SECOND), "by": "anna", "why": "a new feed"}
+            lines[0].append(json.dumps(told))
         if row % 97 == 0:
             lines[chance.randrange(2)].append(chance.choice(["{", '{"type":"label"}', "7"]))
         if row % 203 == 202:
