@@ -12,6 +12,7 @@ import pytest
 
 from driftline.cli import main
 from driftline.events.time import format_ts
+from driftline.replay import supply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,3 +147,32 @@ def test_live_equals_replay(tmp_path: Path, contract: Path, kafka: Any, topic_pr
         live, again = (tmp_path / side / f"{name}.jsonl" for side in ("live", "replay"))
         assert live.read_bytes() == again.read_bytes(), name
         assert live.stat().st_size > 0
+
+
+def test_partitions_observed_apart_say_what_one_process_says(
+    tmp_path: Path,
+    contract: Path,
+    kafka: Any,
+    topic_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = events(12_000, 8_000)
+    # Out of order, and some of it too late: what a stretch takes up from the one before it counts.
+    shuffled = lines([rows[min(at ^ 37, 11_999)] for at in range(12_000)])
+    for at in range(3_000, 12_000, 3_000):
+        shuffled[at] = shuffled[at - 1_500]
+        shuffled[at + 1] = b"not json"
+    topic = kafka.create(f"{topic_prefix}predictions", 3, retention_ms="-1")
+    kafka.produce(topic, shuffled)
+    source = f"kafka://{kafka.bootstrap}/{topic}"
+    whole = replayed(tmp_path / "whole", contract, source, "--jobs", "1")
+    monkeypatch.setattr(supply, "RECORDS", 700)
+    apart = replayed(tmp_path / "apart", contract, source, "--jobs", "2")
+    assert whole["late"] > 0
+    assert whole["dead_letters"] == 3
+    for name in ("alerts", "feedback", "windows", "deadletters"):
+        expected = (tmp_path / "whole" / f"{name}.jsonl").read_bytes()
+        assert (tmp_path / "apart" / f"{name}.jsonl").read_bytes() == expected
+    for summary in (whole, apart):
+        del summary["seconds"], summary["events_per_second"]
+    assert whole == apart

@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+import cramjam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +14,10 @@ import pytest
 
 from driftline.errors import DriftlineError
 from driftline.events.time import format_ts
+from driftline.replay.errors import SourceError, UnreadableError
 from driftline.replay.feed import UNKNOWN, sorted_order
 from driftline.replay.files import open_file
-from driftline.replay.naming import NamedFile, parse_source
+from driftline.replay.naming import NamedFile, parse_source, parse_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,3 +230,56 @@ def test_unknown_times_stay_behind_the_row_before_them() -> None:
     assert order is not None
     assert order.tolist() == [0, 3, 4, 5, 6, 1, 2]
     assert sorted_order(np.array([1, UNKNOWN, 2, 2])) is None
+
+
+def packed(path: Path, data: bytes) -> Path:
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else cramjam.zstd.compress(data))
+    return path
+
+
+@pytest.mark.parametrize("plain", ["jsonl", "csv"])
+@pytest.mark.parametrize("packing", ["gz", "zst"])
+def test_packed_files_say_what_they_hold(tmp_path: Path, plain: str, packing: str) -> None:
+    whole = write(tmp_path / f"e.{plain}", rows())
+    expected = drained(opened(whole))
+    path = packed(tmp_path / f"e.{plain}.{packing}", whole.read_bytes())
+    assert drained(opened(path)) == expected
+    cut = tmp_path / f"cut.{plain}.{packing}"
+    cut.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UnreadableError, match=f"cut.{plain}.{packing}: expected a "):
+        opened(cut)
+
+
+def test_a_folder_is_all_its_files_in_order_of_name(tmp_path: Path) -> None:
+    folder = tmp_path / "archive"
+    for name in ("2024/02/b.jsonl", "2024/01/c.jsonl.gz", "2023/z.csv", "2024/02/_SUCCESS"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / ".git").mkdir()
+    (folder / ".git/config").touch()
+    found = parse_sources([f"labels={folder}"])
+    assert [(each.name, each.type) for each in found if isinstance(each, NamedFile)] == [
+        ("labels=2023/z.csv", "label"),
+        ("labels=2024/01/c.jsonl.gz", "label"),
+        ("labels=2024/02/b.jsonl", "label"),
+    ]
+    with pytest.raises(SourceError, match=r"named twice .*b\.jsonl is in it"):
+        parse_sources([str(folder), str(folder / "2024/02/b.jsonl")])
+    (folder / "2024/notes.txt").touch()
+    with pytest.raises(SourceError, match=r"notes\.txt: expected only files ending in \.jsonl"):
+        parse_sources([str(folder)])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="empty: expected a folder with files of events"):
+        parse_sources([str(tmp_path / "empty")])
+
+
+def test_files_of_one_name_in_two_folders_keep_their_folders(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "e.jsonl").touch()
+    found = parse_sources([str(tmp_path / "one"), f"labels={tmp_path / 'two'}"])
+    names = [each.name for each in found if isinstance(each, NamedFile)]
+    assert names == ["e.jsonl", "labels=e.jsonl"]
+    found = parse_sources([str(tmp_path / "one"), str(tmp_path / "two")])
+    names = [each.name for each in found if isinstance(each, NamedFile)]
+    assert names == [str(tmp_path / "one/e.jsonl"), str(tmp_path / "two/e.jsonl")]

@@ -44,6 +44,7 @@ def read(
     end_us: int | None = None,
     partitions: Sequence[int] | None = None,
     chunk_records: int = 4_000,
+    offsets: Span | None = None,
 ) -> Iterator[tuple[Source, list[RawRecord]]]:
     """Yield all records of a topic, in offset order within each partition, up to its end now.
 
@@ -55,6 +56,8 @@ def read(
         time, take in more than is wanted and filter by event time.
     partitions
         Which ones; all where left out.
+    offsets
+        Of the partitions read, those there are of these; in the place of times.
 
     Raises
     ------
@@ -71,6 +74,7 @@ def read(
         end_us=end_us,
         partitions=partitions,
         chunk_records=chunk_records,
+        offsets=offsets,
     )
     try:
         while True:

@@ -134,12 +134,12 @@ class Observe:
         frames = [f for f in map(self._within_span, decoded.frames) if f is not None]
         self._position = records[-1].offset + 1
         order = SourceOrder(frames, self._mark, self._resume_at, self._resume_high)
-        if self._unplaced and order.first is not None:
-            self._place_waiting(order.first)
         for number, frame in enumerate(frames):
             self._count(frame, *order.of(number))
         for dead in decoded.dead:
             self._place(dead, order.mark_at(dead.offset))
+        if self._unplaced and order.first is not None:
+            self._place_waiting(order.first)  # whatever batch it came in
         self._mark = order.mark
         if self._position >= self._resume_at and self._resume_high > self._mark:
             # An earlier owner had let wall time pass here; what comes now is judged by that.

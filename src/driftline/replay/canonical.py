@@ -138,6 +138,16 @@ class Sorted:
         for key, value in values:
             self.add(key, value)
 
+    def spill(self) -> list[Path]:
+        """Put all that is held on disk, and return the sorted runs, for `adopt`."""
+        if self._held:
+            self._write_run()
+        return self._runs
+
+    def adopt(self, runs: Iterable[Path]) -> None:
+        """Take the runs of another, made before anything that is added from now on."""
+        self._runs += runs
+
     def write(self, path: Path) -> int:
         """Write all values as lines; return how many there are."""
         count = 0

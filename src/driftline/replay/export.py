@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from driftline.bus.reader import read
 from driftline.replay.canonical import Sorted, event_key, is_live, window_key
-from driftline.replay.driver import OUTPUTS
+from driftline.replay.judge import OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from driftline.events.mapping import InputSpec
     from driftline.events.record import RawRecord, Source
 
-__all__ = ["UNKNOWN", "Feed", "sorted_order"]
+__all__ = ["UNKNOWN", "Feed", "filled", "sorted_order"]
 
 UNKNOWN = -(2**63)
 """Event time of a row whose time cannot be read."""
@@ -56,6 +56,21 @@ class Feed(Protocol):
         ...
 
 
+def filled(ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return event times where a row whose time is `UNKNOWN` has that of the row before it.
+
+    Parameters
+    ----------
+    ts
+        Event time, microseconds, int64 of shape (n,).
+    """
+    known = ts != UNKNOWN
+    if known.all():
+        return ts
+    last = np.maximum.accumulate(np.where(known, np.arange(ts.size), -1))
+    return np.where(last >= 0, ts[np.maximum(last, 0)], UNKNOWN)
+
+
 def sorted_order(ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
     """Return the rows in order of time, stable; None where they are in order as they stand.
 
@@ -66,10 +81,7 @@ def sorted_order(ts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
     ts
         Event time, microseconds, int64 of shape (n,).
     """
-    known = ts != UNKNOWN
-    if not known.all():
-        last = np.maximum.accumulate(np.where(known, np.arange(ts.size), -1))
-        ts = np.where(last >= 0, ts[np.maximum(last, 0)], UNKNOWN)
+    ts = filled(ts)
     if np.all(ts[1:] >= ts[:-1]):
         return None
     return np.argsort(ts, kind="stable")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from driftline.replay.lines import LinesFeed
+from driftline.replay.lines import open_lines
+from driftline.replay.packed import suffix_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ def open_file(named: NamedFile, model: str | None, spool: Path) -> Feed:
     SourceError, UnreadableError
         In one line what is wrong with the file.
     """
-    if named.path.name.lower().endswith((".jsonl", ".jsonl.gz")):
-        return LinesFeed(named, model, spool)
-    from driftline.replay.rows import RowsFeed
+    if suffix_of(named.path.name) == ".jsonl":
+        return open_lines(named, model, spool)
+    from driftline.replay.rows import open_rows
 
-    return RowsFeed(named, model, spool)
+    return open_rows(named, model, spool)

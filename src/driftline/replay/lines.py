@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import mmap
-import shutil
 from array import array
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,18 +13,22 @@ import numpy as np
 from driftline.events.mapping import InputSpec
 from driftline.events.record import Record, Source
 from driftline.events.time import parse_ts_column
-from driftline.replay.errors import SourceError, UnreadableError
-from driftline.replay.feed import UNKNOWN, sorted_order
+from driftline.replay.errors import SourceError
+from driftline.replay.feed import UNKNOWN, filled, sorted_order
 from driftline.replay.naming import type_of_stem
+from driftline.replay.packed import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
     from driftline.replay.naming import NamedFile
 
-__all__ = ["LinesFeed"]
+    _Int64 = npt.NDArray[np.int64]
+
+__all__ = ["LinesFeed", "open_lines"]
 
 PARSED_AT_ONCE = 50_000
 
@@ -47,6 +47,7 @@ class _Index:
     def __init__(self) -> None:
         self.start, self.size, self.row = array("q"), array("q"), array("q")
         self.with_model = self.with_type = self.readable = 0
+        self.envelopes = False
         self._waiting: list[Any] = []
         self._parsed: list[npt.NDArray[np.int64]] = []
         self._one = msgspec.json.Decoder(_Head)
@@ -68,6 +69,7 @@ class _Index:
     def _head(self, line: bytes) -> _Head | None:
         try:
             if line.startswith(b"["):
+                self.envelopes = True
                 return next(iter(self._many.decode(line)), None)
             return self._one.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -100,7 +102,92 @@ def _careful_head(line: bytes) -> _Head | None:
 
 
 class LinesFeed:
-    """Feed of a .jsonl or .jsonl.gz file.
+    """Feed of a file of JSON lines, or of a stretch of its lines; a process can send it to another.
+
+    Made by `open_lines`.
+
+    Attributes
+    ----------
+    times
+        Event time of each line, microseconds, ascending (a line without one has that of the line
+        before it), int64 of shape (n,); None in a stretch.
+    whole_rows
+        Whether each line holds one event, and no array of them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: Source,
+        spec: InputSpec,
+        index: tuple[_Int64, _Int64, _Int64],
+        *,
+        times: _Int64 | None = None,
+        whole_rows: bool = True,
+        first: int = 0,
+    ) -> None:
+        self.source = source
+        self.spec = spec
+        self.times = times
+        self.whole_rows = whole_rows
+        self._path = path
+        self._start, self._size, self._row = index
+        self._first = first
+        self.total = int(self._start.size)
+        self._next = 0
+        self._map: mmap.mmap | None = None
+
+    def part(self, first: int, last: int) -> LinesFeed:
+        """Return the feed of a stretch, with the offsets that its lines have here."""
+        cut = slice(first, last)
+        index = self._start[cut], self._size[cut], self._row[cut]
+        return LinesFeed(self._path, self.source, self.spec, index, first=self._first + first)
+
+    def at(self, offset: int) -> Record:
+        """Return one line."""
+        at = offset - self._first
+        start = int(self._start[at])
+        return Record(offset, None, self._mapped()[start : start + int(self._size[at])])
+
+    def read(self, most: int) -> Sequence[Record]:
+        """Return the next `most` lines."""
+        first, last = self._next, min(self._next + most, self.total)
+        self._next = last
+        data = self._mapped()
+        start, end = self._start[first:last], self._start[first:last] + self._size[first:last]
+        return [
+            Record(offset, None, data[low:high])
+            for offset, (low, high) in enumerate(
+                zip(start.tolist(), end.tolist(), strict=True), self._first + first
+            )
+        ]
+
+    def seek(self, at: int) -> None:
+        """Go on with the record of an offset."""
+        self._next = at - self._first
+
+    def origin(self, offset: int) -> int:
+        """Return the number of a line, from 0."""
+        return int(self._row[offset - self._first])
+
+    def close(self) -> None:
+        """Close the file; reading goes on from the beginning."""
+        if self._map is not None:
+            self._map.close()
+        self._map, self._next = None, 0
+
+    def _mapped(self) -> mmap.mmap:
+        if self._map is None:
+            with self._path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._map
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_map": None, "_next": 0}
+
+
+def open_lines(named: NamedFile, model: str | None, spool: Path) -> LinesFeed:
+    """Return the feed of a .jsonl file, or of one that is packed (.gz, .zst).
 
     Parameters
     ----------
@@ -120,73 +207,39 @@ class LinesFeed:
     UnreadableError
         It cannot be unpacked.
     """
-
-    def __init__(self, named: NamedFile, model: str | None, spool: Path) -> None:
-        self.source = Source(named.name, 0)
-        path = named.path
-        if path.name.lower().endswith(".gz"):
-            path = _unpacked(path, spool)
-        index = _Index()
-        with path.open("rb") as file:
-            at = 0
-            for row, line in enumerate(file):
-                bare = line.rstrip()
-                if bare:
-                    index.add(row, at, bare)
-                at += len(line)
-            if not index.start:
-                msg = f"{named.path}: expected events, got an empty file"
-                raise SourceError(msg)
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # Lines that all say their type are taken at their word, whatever the file is named.
-        kind = None if index.with_type == index.readable > 0 else named.type
-        if named.type is None and index.readable and not index.with_type:
-            kind = type_of_stem(named.name)
-            if kind is None:
-                msg = (
-                    f"{named.path}: expected a field type in its lines, or the type before its "
-                    f"name: predictions={named.path}"
-                )
-                raise SourceError(msg)
-        fixed = {"model": model} if model and not index.with_model else {}
-        self.spec = InputSpec(named.name, kind, fixed=fixed)
-        self.total = len(index.start)
-        self._order = sorted_order(index.times())
-        self._start, self._size, self._row = index.start, index.size, index.row
-        self._next = 0
-
-    def read(self, most: int) -> Sequence[Record]:
-        """Return the next `most` lines."""
-        first, last = self._next, min(self._next + most, self.total)
-        self._next = last
-        rows = range(first, last) if self._order is None else self._order[first:last].tolist()
-        start, size, data = self._start, self._size, self._map
-        return [
-            Record(offset, None, data[start[row] : start[row] + size[row]])
-            for offset, row in enumerate(rows, first)
-        ]
-
-    def seek(self, at: int) -> None:
-        """Go on with the record of an offset."""
-        self._next = at
-
-    def origin(self, offset: int) -> int:
-        """Return the number of a line, from 0."""
-        return self._row[offset if self._order is None else int(self._order[offset])]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._map.close()
-
-
-def _unpacked(path: Path, spool: Path) -> Path:
-    try:
-        with (
-            gzip.open(path, "rb") as packed,
-            NamedTemporaryFile(dir=spool, suffix=".jsonl", delete=False) as out,
-        ):
-            shutil.copyfileobj(packed, out, 2**20)
-    except (gzip.BadGzipFile, EOFError) as error:
-        msg = f"{path}: expected a gzip file ({error})"
-        raise UnreadableError(msg) from error
-    return Path(out.name)
+    path = unpacked(named.path, spool)
+    index = _Index()
+    with path.open("rb") as file:
+        at = 0
+        for row, line in enumerate(file):
+            bare = line.rstrip()
+            if bare:
+                index.add(row, at, bare)
+            at += len(line)
+    if not index.start:
+        msg = f"{named.path}: expected events, got an empty file"
+        raise SourceError(msg)
+    # Lines that all say their type are taken at their word, whatever the file is named.
+    kind = None if index.with_type == index.readable > 0 else named.type
+    if named.type is None and index.readable and not index.with_type:
+        kind = type_of_stem(named.name)
+        if kind is None:
+            msg = (
+                f"{named.path}: expected a field type in its lines, or the type before its "
+                f"name: predictions={named.path}"
+            )
+            raise SourceError(msg)
+    fixed = {"model": model} if model and not index.with_model else {}
+    times = filled(index.times())
+    order = sorted_order(times)
+    arrays = [np.frombuffer(each, dtype=np.int64) for each in (index.start, index.size, index.row)]
+    if order is not None:
+        arrays, times = [each[order] for each in arrays], times[order]
+    return LinesFeed(
+        path,
+        Source(named.name, 0),
+        InputSpec(named.name, kind, fixed=fixed),
+        (arrays[0], arrays[1], arrays[2]),
+        times=times,
+        whole_rows=not index.envelopes,
+    )

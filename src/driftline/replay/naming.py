@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING
 from driftline.events.fields import EVENT_TYPES
 from driftline.events.mapping import type_named
 from driftline.replay.errors import SourceError
+from driftline.replay.packed import SUFFIXES, suffix_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from driftline.events.frame import EventType
 
-__all__ = ["NamedFile", "NamedTopic", "parse_source", "parse_sources"]
+__all__ = ["NamedFile", "NamedTopic", "parse_source", "parse_sources", "type_of_stem"]
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".parquet")
 _KAFKA = "kafka://"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _BOOTSTRAP = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):\d{1,5}\Z")
@@ -35,11 +36,14 @@ class NamedFile:
     name
         What it is called in the outputs: as it was named, without the folder, so that they do not
         depend on where it lies.
+    folder
+        That was named in its place.
     """
 
     path: Path
     type: EventType | None
     name: str
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class NamedTopic:
 
 
 def parse_sources(arguments: Sequence[str]) -> list[NamedFile | NamedTopic]:
-    """Read all SOURCE arguments; files of one name in two folders keep their folders.
+    """Read all SOURCE arguments; a folder stands for all files below it, in order of name.
+
+    Files of one name in two folders keep their folders.
 
     Raises
     ------
@@ -60,19 +66,68 @@ def parse_sources(arguments: Sequence[str]) -> list[NamedFile | NamedTopic]:
         For the first that names nothing, or that is named twice.
     """
     if not arguments:
-        msg = "expected at least one SOURCE: a file, or kafka://host:port/topic"
+        msg = "expected at least one SOURCE: a file, a folder, or kafka://host:port/topic"
         raise SourceError(msg)
-    named = [parse_source(argument) for argument in arguments]
-    places = [n.path.resolve() if isinstance(n, NamedFile) else n.topic for n in named]
-    for argument, place in zip(arguments, places, strict=True):
-        if places.count(place) > 1:
-            msg = f"{argument}: named twice"
+    named = [(argument, source) for argument in arguments for source in _parse(argument)]
+    places = Counter(_place(source) for _, source in named)
+    for argument, source in named:
+        if places[_place(source)] > 1:
+            twice = f" ({_place(source)} is in it)" if _is_folder(argument) else ""
+            msg = f"{argument}: named twice{twice}"
             raise SourceError(msg)
-    files = [n.name for n in named if isinstance(n, NamedFile)]
+    names = Counter(source.name for _, source in named if isinstance(source, NamedFile))
     return [
-        replace(n, name=argument) if isinstance(n, NamedFile) and files.count(n.name) > 1 else n
-        for argument, n in zip(arguments, named, strict=True)
+        replace(source, name=_longer(argument, source))
+        if isinstance(source, NamedFile) and names[source.name] > 1
+        else source
+        for argument, source in named
     ]
+
+
+def _place(source: NamedFile | NamedTopic) -> Path | str:
+    return source.path.resolve() if isinstance(source, NamedFile) else source.topic
+
+
+def _longer(argument: str, source: NamedFile) -> str:
+    """Return a name with the folder in it."""
+    kind, rest = _split_type(argument)
+    if not Path(rest).is_dir():
+        return argument
+    return f"{argument.removesuffix(rest) if kind else ''}{source.path}"
+
+
+def _is_folder(argument: str) -> bool:
+    return Path(_split_type(argument)[1]).is_dir()
+
+
+def _parse(argument: str) -> Sequence[NamedFile | NamedTopic]:
+    return _parse_folder(argument) or [parse_source(argument)]
+
+
+def _parse_folder(argument: str) -> list[NamedFile]:
+    """Return the files below a folder, in order of name; none where it is no folder.
+
+    What begins with a dot or an underscore is passed over, as programs that write folders of
+    tables leave their own notes under such names.
+    """
+    kind, rest = _split_type(argument)
+    folder = Path(rest)
+    if not folder.is_dir():
+        return []
+    prefix = argument.removesuffix(rest)
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        msg = f"{rest}: expected a folder with files of events, got an empty one"
+        raise SourceError(msg)
+    wrong = next((path for path in found if suffix_of(path.name) is None), None)
+    if wrong is not None:
+        msg = f"{wrong}: expected only files ending in {', '.join(SUFFIXES)} in {rest}"
+        raise SourceError(msg)
+    return [NamedFile(p, kind, prefix + p.relative_to(folder).as_posix(), folder) for p in found]
 
 
 def parse_source(argument: str) -> NamedFile | NamedTopic:
@@ -81,14 +136,13 @@ def parse_source(argument: str) -> NamedFile | NamedTopic:
     if rest.startswith(_KAFKA):
         return _topic(argument, rest, kind)
     path = Path(rest)
-    suffix = next((s for s in SUFFIXES if path.name.lower().endswith(s)), None)
     if path.is_dir():
         msg = f"{rest}: expected a file, got a folder"
         raise SourceError(msg)
     if not path.exists():
         msg = f"{rest}: no such file"
         raise SourceError(msg)
-    if suffix is None:
+    if suffix_of(path.name) is None:
         msg = f"{rest}: expected a file ending in {', '.join(SUFFIXES)}"
         raise SourceError(msg)
     prefix = argument.removesuffix(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,8 +18,9 @@ from driftline.events.record import Record, Source
 from driftline.events.time import parse_ts_column
 from driftline.replay.encode import RowEncoder
 from driftline.replay.errors import SourceError, UnreadableError
-from driftline.replay.feed import UNKNOWN, sorted_order
+from driftline.replay.feed import UNKNOWN, filled, sorted_order
 from driftline.replay.naming import type_of_stem
+from driftline.replay.packed import suffix_of, unpacked
 from driftline.stats.arrow import TextColumn, scalars
 from driftline.stats.table import csv_header
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from driftline.replay.naming import NamedFile
 
-__all__ = ["RowsFeed"]
+__all__ = ["RowsFeed", "open_rows"]
 
 BLOCK_ROWS = 16_384
 TEXT = frozenset(
@@ -42,14 +44,157 @@ TEXT = frozenset(
 class _Reader(Protocol):
     """How a column's cells become JSON scalars."""
 
-    def __call__(self, name: str, cells: pa.ChunkedArray) -> list[Any]: ...
+    def __call__(self, name: str, cells: pa.ChunkedArray, /) -> list[Any]: ...
 
 
 class RowsFeed:
-    """Feed of a .parquet or .csv file.
+    """Feed of a table, or of a stretch of its rows; a process can send it to another.
 
-    The rows are copied once into an Arrow file in `spool`, which is mapped into memory: rows can
-    then be taken in any order, while no more than a few blocks are held.
+    Made by `open_rows`, which has copied the rows into an Arrow file. That is mapped into memory:
+    rows can be taken in any order, while no more than a few blocks are held.
+
+    Attributes
+    ----------
+    times
+        Event time of each row, microseconds, ascending (a row without one has that of the row
+        before it), int64 of shape (n,); None in a stretch.
+    """
+
+    whole_rows = True
+
+    def __init__(
+        self,
+        copy: Path,
+        source: Source,
+        spec: InputSpec,
+        shape: _Shape,
+        order: npt.NDArray[np.int64] | None,
+        *,
+        times: npt.NDArray[np.int64] | None = None,
+        first: int = 0,
+        broken: Sequence[tuple[int, bytes]] = (),
+    ) -> None:
+        self.source = source
+        self.spec = spec
+        self.times = times
+        self._copy = copy
+        self._shape = shape
+        self._order = order
+        self._first = first
+        self._broken = broken
+        self._rows = int(shape.starts[-1]) if order is None else int(order.size)
+        self.total = self._rows + len(broken)
+        self._next = 0
+        self._map: Any = None
+        self._file: Any = None
+
+    @property
+    def readings(self) -> dict[str, str]:
+        """What each column holds, where that is known: "number", "boolean" or "text"."""
+        return self._shape.readings
+
+    def part(self, first: int, last: int) -> RowsFeed:
+        """Return the feed of a stretch, with the offsets that its rows have here.
+
+        Broken lines stand behind all rows.
+        """
+        known = min(last, self._rows)
+        order = np.arange(first, known) if self._order is None else self._order[first:known]
+        broken = self._broken if last > self._rows or last == self.total else ()
+        return RowsFeed(
+            self._copy,
+            self.source,
+            self.spec,
+            self._shape,
+            order,
+            first=self._first + first,
+            broken=broken,
+        )
+
+    def at(self, offset: int) -> Record:
+        """Return one row."""
+        return self._rows_of(offset - self._first, offset - self._first + 1)[0]
+
+    def read(self, most: int) -> Sequence[Record]:
+        """Return the next `most` rows as JSON events."""
+        first = self._next
+        last = min(first + most, self._rows)
+        if first >= last:
+            return self._read_broken(most)
+        self._next = last
+        return self._rows_of(first, last)
+
+    def _rows_of(self, first: int, last: int) -> list[Record]:
+        shape = self._shape
+        table = self._take(first, last)
+        columns = [shape.reader(name, table[name]) for name in shape.names]
+        types = columns[shape.names.index("type")] if shape.mixed else None
+        values = shape.encoder.encode(columns, types)
+        return [
+            Record(offset, None, value) for offset, value in enumerate(values, self._first + first)
+        ]
+
+    def _read_broken(self, most: int) -> list[Record]:
+        """Return lines that do not have the header's number of cells: each is a dead letter."""
+        first, last = self._next, min(self._next + most, self.total)
+        self._next = last
+        return [
+            Record(self._first + at, None, self._broken[at - self._rows][1])
+            for at in range(first, last)
+        ]
+
+    def seek(self, at: int) -> None:
+        """Go on with the row of an offset."""
+        self._next = at - self._first
+
+    def origin(self, offset: int) -> int:
+        """Return the number of a row, from 0 (of a broken line: its line number less one)."""
+        at = offset - self._first
+        if at >= self._rows:
+            return self._broken[at - self._rows][0]
+        return at if self._order is None else int(self._order[at])
+
+    def close(self) -> None:
+        """Unmap the copy; reading goes on from the beginning."""
+        if self._map is not None:
+            self._map.close()
+        self._map, self._file, self._next = None, None, 0
+
+    def _opened(self) -> Any:
+        if self._file is None:
+            self._map = pa.memory_map(str(self._copy))
+            self._file = pa.ipc.open_file(self._map)
+        return self._file
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_map": None, "_file": None, "_next": 0}
+
+    def _take(self, first: int, last: int) -> pa.Table:
+        """Return rows of the sorted order; a block of the copy at a time, so nothing is joined."""
+        rows = np.arange(first, last) if self._order is None else self._order[first:last]
+        file, starts = self._opened(), self._shape.starts
+        in_order = bool(np.all(rows[1:] > rows[:-1]))
+        block = np.searchsorted(starts, rows, side="right") - 1
+        parts, places = [], []
+        for number in np.unique(block).tolist():
+            here = np.flatnonzero(block == number)
+            batch = file.get_batch(number)
+            wanted = rows[here] - starts[number]
+            if in_order and wanted[-1] - wanted[0] + 1 == wanted.size:
+                parts.append(batch.slice(int(wanted[0]), wanted.size))
+            else:
+                parts.append(batch.take(pa.array(wanted)))
+            places.append(here)
+        table = pa.Table.from_batches(parts)
+        if len(parts) == 1 or in_order:
+            return table
+        back = np.empty(rows.size, dtype=np.int64)
+        back[np.concatenate(places)] = np.arange(rows.size)
+        return table.combine_chunks().take(pa.array(back))
+
+
+def open_rows(named: NamedFile, model: str | None, spool: Path) -> RowsFeed:
+    """Return the feed of a .parquet or .csv file (.gz, .zst), copied once into `spool`.
 
     Parameters
     ----------
@@ -63,123 +208,121 @@ class RowsFeed:
     UnreadableError
         It is not what its suffix says.
     """
-
-    def __init__(self, named: NamedFile, model: str | None, spool: Path) -> None:
-        self.source = Source(named.name, 0)
-        with NamedTemporaryFile(dir=spool, suffix=".arrow", delete=False) as made:
-            copy = Path(made.name)
-        if named.path.name.lower().endswith(".csv"):
-            self._read_cells, self._broken = _copy_csv(named.path, copy)
-        else:
-            self._read_cells, self._broken = _copy_parquet(named.path, copy), []
-        self._map = pa.memory_map(str(copy))
-        self._file = pa.ipc.open_file(self._map)
-        names = self._file.schema.names
+    path = unpacked(named.path, spool)
+    with NamedTemporaryFile(dir=spool, suffix=".arrow", delete=False) as made:
+        copy = Path(made.name)
+    broken: list[tuple[int, bytes]] = []
+    reader: _Reader = _plain_cells
+    if suffix_of(named.path.name) == ".csv":
+        reader, broken = _copy_csv(path, copy, named.path)
+    else:
+        _copy_parquet(path, copy, named.path)
+    with pa.memory_map(str(copy)) as mapped:
+        file = pa.ipc.open_file(mapped)
+        names = file.schema.names
         if "ts" not in names:
             found = ", ".join(map(repr, names[:12]))
             msg = f"{named.path}: expected a column ts, got {found}"
             raise SourceError(msg)
-        self._starts = np.cumsum(
-            [0, *(self._file.get_batch(i).num_rows for i in range(self._file.num_record_batches))]
-        )
-        rows = int(self._starts[-1])
-        self.total = rows + len(self._broken)
-        if not self.total:
+        batches = range(file.num_record_batches)
+        starts = np.cumsum([0, *(file.get_batch(number).num_rows for number in batches)])
+        if not int(starts[-1]) + len(broken):
             msg = f"{named.path}: expected events, got no rows"
             raise SourceError(msg)
-        types = self._types() if "type" in names else set()
-        kind = None if types else named.type or type_of_stem(named.name)
-        if kind is None and not types:
-            msg = (
-                f"{named.path}: expected a column type, or the type before its name: "
-                f"predictions={named.path}"
-            )
-            raise SourceError(msg)
-        self._mixed = bool(types)
-        self.spec = InputSpec(named.name, kind)
-        self._names = [name for name in names if name != "type" or self._mixed]
-        self._encoder = RowEncoder(self._names, model=model, sparse="features" in types)
-        self._order = sorted_order(self._times())
-        self._next = 0
-
-    def read(self, most: int) -> Sequence[Record]:
-        """Return the next `most` rows as JSON events."""
-        first = self._next
-        last = min(first + most, int(self._starts[-1]))
-        if first >= last:
-            return self._read_broken(most)
-        self._next = last
-        table = self._take(first, last)
-        columns = [self._read_cells(name, table[name]) for name in self._names]
-        types = columns[self._names.index("type")] if self._mixed else None
-        values = self._encoder.encode(columns, types)
-        return [Record(offset, None, value) for offset, value in enumerate(values, first)]
-
-    def seek(self, at: int) -> None:
-        """Go on with the row of an offset."""
-        self._next = at
-
-    def _read_broken(self, most: int) -> list[Record]:
-        """Return lines that do not have the header's number of cells: each is a dead letter."""
-        rows = int(self._starts[-1])
-        first, last = self._next, min(self._next + most, self.total)
-        self._next = last
-        return [Record(at, None, self._broken[at - rows][1]) for at in range(first, last)]
-
-    def origin(self, offset: int) -> int:
-        """Return the number of a row, from 0 (of a broken line: its line number less one)."""
-        rows = int(self._starts[-1])
-        if offset >= rows:
-            return self._broken[offset - rows][0]
-        return offset if self._order is None else int(self._order[offset])
-
-    def close(self) -> None:
-        """Unmap the copy."""
-        self._map.close()
-
-    def _blocks(self, name: str) -> Iterator[pa.Array]:
-        for number in range(self._file.num_record_batches):
-            yield self._file.get_batch(number)[name]
-
-    def _types(self) -> set[str]:
-        found: set[str] = set()
-        for block in self._blocks("type"):
-            for value in scalars(pc.unique(block)):
-                if isinstance(value, str) and value:
-                    found.add(type_named(value) or value)
-        return found
-
-    def _times(self) -> npt.NDArray[np.int64]:
-        parts = []
-        for block in self._blocks("ts"):
-            us, faulty = parse_ts_column(self._read_cells("ts", pa.chunked_array([block])))
-            us[faulty] = UNKNOWN
-            parts.append(us)
-        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-
-    def _take(self, first: int, last: int) -> pa.Table:
-        """Return rows of the sorted order; a block of the copy at a time, so nothing is joined."""
-        rows = np.arange(first, last) if self._order is None else self._order[first:last]
-        block = np.searchsorted(self._starts, rows, side="right") - 1
-        parts, places = [], []
-        for number in np.unique(block).tolist():
-            here = np.flatnonzero(block == number)
-            batch = self._file.get_batch(number)
-            wanted = rows[here] - self._starts[number]
-            if wanted.size and wanted[-1] - wanted[0] + 1 == wanted.size and self._order is None:
-                parts.append(batch.slice(int(wanted[0]), wanted.size))
-            else:
-                parts.append(batch.take(pa.array(wanted)))
-            places.append(here)
-        table = pa.Table.from_batches(parts)
-        if len(parts) == 1 or self._order is None:
-            return table
-        back = np.empty(rows.size, dtype=np.int64)
-        back[np.concatenate(places)] = np.arange(rows.size)
-        return table.combine_chunks().take(pa.array(back))
+        types = _types(file) if "type" in names else set()
+        times = filled(_times(file, reader))
+        readings = _readings(file.schema, reader)
+    kind = None if types else named.type or type_of_stem(named.name)
+    if kind is None and not types:
+        msg = (
+            f"{named.path}: expected a column type, or the type before its name: "
+            f"predictions={named.path}"
+        )
+        raise SourceError(msg)
+    told = [name for name in names if name != "type" or types]
+    encoder = RowEncoder(told, model=model, sparse="features" in types)
+    order = sorted_order(times)
+    return RowsFeed(
+        copy,
+        Source(named.name, 0),
+        InputSpec(named.name, kind),
+        _Shape(reader, encoder, told, starts, readings, mixed=bool(types)),
+        order,
+        times=times if order is None else times[order],
+        broken=broken,
+    )
 
 
-def _copy_parquet(path: Path, copy: Path) -> _Reader:
+def _blocks(file: Any, name: str) -> Iterator[pa.Array]:
+    for number in range(file.num_record_batches):
+        yield file.get_batch(number)[name]
+
+
+def _types(file: Any) -> set[str]:
+    found: set[str] = set()
+    for block in _blocks(file, "type"):
+        for value in scalars(pc.unique(block)):
+            if isinstance(value, str) and value:
+                found.add(type_named(value) or value)
+    return found
+
+
+def _times(file: Any, reader: _Reader) -> npt.NDArray[np.int64]:
+    parts = []
+    for block in _blocks(file, "ts"):
+        us, faulty = parse_ts_column(reader("ts", pa.chunked_array([block])))
+        us[faulty] = UNKNOWN
+        parts.append(us)
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+def _plain_cells(_: str, cells: pa.ChunkedArray) -> list[Any]:
+    return scalars(cells)
+
+
+def _readings(schema: Any, reader: _Reader) -> dict[str, str]:
+    """Return what each column holds; of one that holds nothing it is not known."""
+    if isinstance(reader, _Cells):
+        return {name: column.reading for name, column in reader.columns.items() if column.known}
+    kinds = {
+        "number": (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal),
+        "boolean": (pa.types.is_boolean,),
+        "text": (pa.types.is_string, pa.types.is_large_string),
+    }
+    return {
+        field.name: kind
+        for field in schema
+        for kind, tests in kinds.items()
+        if any(test(field.type) for test in tests)
+    }
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """How the cells of a CSV file are read, by what all of each column holds."""
+
+    columns: dict[str, TextColumn]
+
+    def __call__(self, name: str, cells: pa.ChunkedArray) -> list[Any]:
+        column = self.columns.get(name)
+        if column is None:
+            return [cell or None for cell in scalars(cells)]
+        return column.read(cells)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What all stretches of a table have in common; `starts` are the first rows of its blocks."""
+
+    reader: _Reader
+    encoder: RowEncoder
+    names: list[str]
+    starts: npt.NDArray[np.int64]
+    readings: dict[str, str]
+    mixed: bool
+
+
+def _copy_parquet(path: Path, copy: Path, named: Path) -> None:
     try:
         file = pq.ParquetFile(path)
         schema = _without_dictionaries(file.schema_arrow)
@@ -187,13 +330,12 @@ def _copy_parquet(path: Path, copy: Path) -> _Reader:
             for batch in file.iter_batches(BLOCK_ROWS):
                 writer.write_batch(batch.cast(schema))
     except (pa.ArrowException, OSError) as error:
-        msg = f"{path}: expected a Parquet file ({_first_line(error)})"
+        msg = f"{named}: expected a Parquet file ({_first_line(error)})"
         raise UnreadableError(msg) from error
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
     if twice:
-        msg = f"{path}: expected each column once, got twice: {', '.join(map(repr, twice))}"
+        msg = f"{named}: expected each column once, got twice: {', '.join(map(repr, twice))}"
         raise UnreadableError(msg)
-    return lambda _, cells: scalars(cells)
 
 
 def _without_dictionaries(schema: pa.Schema) -> pa.Schema:
@@ -203,7 +345,7 @@ def _without_dictionaries(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def _copy_csv(path: Path, copy: Path) -> tuple[_Reader, list[tuple[int, bytes]]]:
+def _copy_csv(path: Path, copy: Path, named: Path) -> tuple[_Cells, list[tuple[int, bytes]]]:
     """Copy the text as it is, learning meanwhile what each column holds."""
     names = csv_header(path)
     columns = {name: TextColumn() for name in names if name not in TEXT}
@@ -231,16 +373,10 @@ def _copy_csv(path: Path, copy: Path) -> tuple[_Reader, list[tuple[int, bytes]]]
                     column.learn(pa.chunked_array([batch[name]]))
                 writer.write_batch(batch)
     except pa.ArrowInvalid as error:
-        msg = f"{path}: expected CSV in UTF-8 ({_first_line(error)})"
+        msg = f"{named}: expected CSV in UTF-8 ({_first_line(error)})"
         raise UnreadableError(msg) from error
 
-    def read(name: str, cells: pa.ChunkedArray) -> list[Any]:
-        column = columns.get(name)
-        if column is None:
-            return [cell or None for cell in scalars(cells)]
-        return column.read(cells)
-
-    return read, broken
+    return _Cells(columns), broken
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,6 +24,9 @@ class _PaneCounts(msgspec.Struct):
     unknown: int = 0
 
 
+_DECODE = msgspec.json.Decoder(_PaneCounts).decode
+
+
 class Tally:
     """Sums over all panes: each event is in exactly one of the counts.
 
@@ -47,8 +50,7 @@ class Tally:
         self.dead = 0
         self.unknown_fields = 0
         self.slots = 0
-        self._seen: dict[str, set[int]] = {}
-        self._decode = msgspec.json.Decoder(_PaneCounts).decode
+        self._seen: dict[str, dict[int, int]] = {}
 
     @property
     def models(self) -> list[str]:
@@ -57,24 +59,42 @@ class Tally:
 
     def add(self, pane: bytes) -> None:
         """Count one message of the `panes` topic that is a pane."""
-        found = self._decode(pane)
+        found = _DECODE(pane)
         self.events.update(found.events)
         self.late += found.late
         self.dead += found.dead
         self.duplicates += found.duplicates
         self.unknown_fields += found.unknown
         if found.events:
-            self._count_slot(found.model, found.start)
+            rows = found.events.get("prediction", 0) + found.events.get("features", 0)
+            self._count_slot(found.model, found.start, rows)
 
-    def _count_slot(self, model: str, start: int) -> None:
-        seen = self._seen.setdefault(model, set())
+    def merge(self, other: Tally) -> None:
+        """Add the counts of other models."""
+        self.events.update(other.events)
+        self.late += other.late
+        self.duplicates += other.duplicates
+        self.dead += other.dead
+        self.unknown_fields += other.unknown_fields
+        self.slots += other.slots
+        self._seen.update(other._seen)
+
+    @property
+    def rows(self) -> dict[str, dict[int, int]]:
+        """Predictions and features events by model and start of slot, of the last 200,000 slots."""
+        return self._seen
+
+    def _count_slot(self, model: str, start: int, rows: int) -> None:
+        seen = self._seen.setdefault(model, {})
         if start in seen:
+            seen[start] += rows
             return
-        seen.add(start)
+        seen[start] = rows
         self.slots += 1
         if len(seen) > SLOTS_HELD:
             # Sources advance together in event time: the older half will not be met again.
-            self._seen[model] = set(sorted(seen)[SLOTS_HELD // 2 :])
+            later = sorted(seen)[SLOTS_HELD // 2 :]
+            self._seen[model] = {start: seen[start] for start in later}
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as JSON values."""

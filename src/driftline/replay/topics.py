@@ -3,52 +3,96 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from driftline.bus.clients import opened
-from driftline.bus.reader import read, spans
+from driftline.bus.reader import Span, read, spans
 from driftline.events.mapping import InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from driftline.bus.config import BrokerConfig, Config
-    from driftline.bus.reader import Span
     from driftline.events.record import RawRecord, Source
     from driftline.replay.feed import Feed
     from driftline.replay.naming import NamedTopic
 
-__all__ = ["open_topic"]
+__all__ = ["PartitionFeed", "open_topic"]
 
 CHUNK_RECORDS = 4_000
 
 
 class PartitionFeed:
-    """Feed of one partition: its records as they are, with the offsets they have."""
+    """Feed of one partition, or of a stretch of it; a process can send it to another.
+
+    Records are as they are, with the offsets they have. They come in batches that end where a
+    multiple of `CHUNK_RECORDS` does (and at `fresh`), however Kafka hands them over.
+
+    Parameters
+    ----------
+    span
+        Offsets to read.
+    fresh
+        Offset from which on nobody has read them before.
+    """
 
     def __init__(
-        self, source: Source, spec: InputSpec, total: int, chunks: Iterator[list[RawRecord]]
+        self, broker: BrokerConfig, source: Source, spec: InputSpec, span: Span, fresh: int = 0
     ) -> None:
         self.source = source
         self.spec = spec
-        self.total = total
-        self._chunks = chunks
+        self.span = span
+        self.total = max(0, span.end - span.start)
+        self._broker = broker
+        self._fresh = fresh
+        self._chunks: Iterator[tuple[Source, list[RawRecord]]] | None = None
+        self._held: list[RawRecord] = []
 
-    def read(self, most: int) -> Sequence[RawRecord]:  # noqa: ARG002 - chunks come as fetched
-        """Return the next chunk of records."""
-        return next(self._chunks, [])
+    def part(self, start: int, fresh: int, end: int) -> PartitionFeed:
+        """Return the feed of a stretch."""
+        return PartitionFeed(self._broker, self.source, self.spec, Span(start, end), fresh)
+
+    def read(self, most: int) -> Sequence[RawRecord]:  # noqa: ARG002 - batches have fixed ends
+        """Return the next batch of records."""
+        if self._chunks is None:
+            self._chunks = read(
+                self._broker,
+                self.source.topic,
+                partitions=[self.source.partition],
+                chunk_records=CHUNK_RECORDS,
+                offsets=self.span,
+            )
+        while True:
+            if self._held:
+                end = self._end(self._held[0].offset)
+                if self._held[-1].offset >= end:
+                    size = bisect_left(self._held, end, key=lambda record: record.offset)
+                    taken, self._held = self._held[:size], self._held[size:]
+                    return taken
+            found = next(self._chunks, None)
+            if found is None:
+                taken, self._held = self._held, []
+                return taken
+            self._held += found[1]
+
+    def _end(self, offset: int) -> int:
+        """Return the offset at which the batch of a record ends."""
+        end = (offset // CHUNK_RECORDS + 1) * CHUNK_RECORDS
+        return self._fresh if offset < self._fresh < end else end
 
     def origin(self, offset: int) -> int:
         """Return the offset itself."""
         return offset
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Leave the broker; reading goes on from the beginning."""
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+        self._chunks, self._held = None, []
 
 
 def open_topic(named: NamedTopic, config: Config, start_us: int | None) -> list[Feed]:
@@ -72,15 +116,7 @@ def open_topic(named: NamedTopic, config: Config, start_us: int | None) -> list[
     broker = structs.replace(config.broker, bootstrap=named.bootstrap)
     spec = _spec(named, config)
     found = asyncio.run(_spans(broker, named.topic, start_us))
-    return [
-        PartitionFeed(
-            source,
-            spec,
-            max(0, span.end - span.start),
-            _chunks(broker, source, start_us),
-        )
-        for source, span in sorted(found.items())
-    ]
+    return [PartitionFeed(broker, source, spec, span) for source, span in sorted(found.items())]
 
 
 def _spec(named: NamedTopic, config: Config) -> InputSpec:
@@ -88,19 +124,6 @@ def _spec(named: NamedTopic, config: Config) -> InputSpec:
         if spec.topic == named.topic:
             return spec
     return InputSpec(named.topic, named.type)
-
-
-def _chunks(
-    broker: BrokerConfig, source: Source, start_us: int | None
-) -> Iterator[list[RawRecord]]:
-    for _, records in read(
-        broker,
-        source.topic,
-        start_us=start_us,
-        partitions=[source.partition],
-        chunk_records=CHUNK_RECORDS,
-    ):
-        yield records
 
 
 async def _spans(broker: BrokerConfig, topic: str, start_us: int | None) -> Mapping[Source, Span]:

@@ -128,6 +128,11 @@ class TextColumn:
         self._tally["text"] += len(array) - numbers - booleans - absent
 
     @property
+    def known(self) -> bool:
+        """Whether any value has been learnt from that was not missing."""
+        return self._tally.total() > 0
+
+    @property
     def reading(self) -> Reading:
         """What the column holds, as far as was learnt."""
         return infer_reading(self._tally)
