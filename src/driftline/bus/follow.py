@@ -43,7 +43,8 @@ async def follow(
     Parameters
     ----------
     starts
-        Offsets to begin at, as `ends` gave them; from the beginning where left out.
+        Offsets to begin at, as `ends` gave them; what is left out, or is not there any more, begins
+        with the first record there is.
 
     Raises
     ------
@@ -60,7 +61,7 @@ async def follow(
         }
         consumer.assign(list(places))
         for tp, start in places.items():
-            consumer.seek(tp, (starts or {}).get(Source(*tp), start))
+            consumer.seek(tp, max(start, (starts or {}).get(Source(*tp), start)))
         while True:
             found = await fetch(consumer, timeout_s=FETCH_S, max_records=chunk_records)
             for tp, records in found.items():

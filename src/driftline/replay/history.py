@@ -13,7 +13,7 @@ from driftline.stats import distance
 from driftline.stats.spans import spans_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from driftline.stats import Column, Reference
     from driftline.stats.spans import Spans
 
-__all__ = ["Drawn", "History", "Points", "View", "draw", "survey"]
+__all__ = ["Drawn", "History", "Points", "View", "draw", "read_windows", "survey"]
 
 MAX_POINTS = 500
 MAX_COLUMNS = 50
@@ -135,16 +135,20 @@ class Points:
     missing: list[float | None]
 
 
-def survey(windows: Path, references: Mapping[str, Reference]) -> dict[str, History]:
-    """Read all windows once, and sum them up by model.
+def survey(
+    windows: Iterable[Mapping[str, Any]], references: Mapping[str, Reference]
+) -> dict[str, History]:
+    """Sum all windows up by model.
 
     Parameters
     ----------
+    windows
+        Messages of the topic `windows` that hold statistics, see `read_windows`.
     references
         The latest reference by model; windows of earlier ones have other bins and are passed over.
     """
     found: dict[str, History] = {}
-    for window in _read(windows):
+    for window in windows:
         reference = None if window["segment"] else references.get(window["model"])
         if reference is None or window["reference"] != reference.id:
             continue
@@ -164,10 +168,12 @@ def survey(windows: Path, references: Mapping[str, Reference]) -> dict[str, Hist
     return found
 
 
-def draw(windows: Path, history: History, views: Sequence[View]) -> list[Drawn]:
-    """Read the windows again, once for all views, and turn each view's columns into points."""
+def draw(
+    windows: Iterable[Mapping[str, Any]], history: History, views: Sequence[View]
+) -> list[Drawn]:
+    """Read the windows once for all views, and turn each view's columns into points."""
     tables = [_Table(history, view) for view in views]
-    for window in _read(windows):
+    for window in windows:
         if (
             window["model"] != history.reference.model
             or window["reference"] != history.reference.id
@@ -303,7 +309,8 @@ def _counts(told: Mapping[str, Any]) -> npt.NDArray[np.int64]:
     return np.array([*told["histogram"], told["unseen"], told["missing"]], dtype=np.int64)
 
 
-def _read(windows: Path) -> Iterator[dict[str, Any]]:
+def read_windows(windows: Path) -> Iterator[dict[str, Any]]:
+    """Read the windows of statistics from ``windows.jsonl``."""
     with windows.open("rb") as file:
         for line in file:
             window = orjson.loads(line)

@@ -11,6 +11,7 @@ from driftline.contract import Book
 from driftline.events.record import Record, Source
 from driftline.pipeline.detect import Detect
 from driftline.pipeline.marks import FOREVER, encode_mark
+from driftline.pipeline.references import reference_message
 from driftline.replay.canonical import Key, Sorted, event_key, window_key
 from driftline.replay.deadletters import deadletter_key, deadletter_line
 from driftline.replay.tally import Tally
@@ -26,7 +27,18 @@ if TYPE_CHECKING:
     from driftline.replay.feed import Feed
     from driftline.stats import Reference
 
-__all__ = ["OUTPUTS", "WHOLE", "Judge", "Judged", "Share", "Step", "beginning", "step_of", "write"]
+__all__ = [
+    "OUTPUTS",
+    "WHOLE",
+    "Judge",
+    "Judged",
+    "Share",
+    "Step",
+    "beginning",
+    "reference_lines",
+    "step_of",
+    "write",
+]
 
 OUTPUTS = ("windows", "alerts", "feedback")
 LEDGER = Source("ledger", 0)
@@ -86,12 +98,19 @@ WHOLE = Share(0, 1)
 
 
 class Judged(NamedTuple):
-    """What a judge leaves: sorted runs of each output, counts, and the latest references."""
+    """What a judge leaves: sorted runs of each output, counts, and the latest references.
+
+    Attributes
+    ----------
+    references, starts
+        By model, and since when each holds, microseconds.
+    """
 
     runs: dict[str, list[Path]]
     tally: Tally
     warming_up: dict[str, int]
     references: dict[str, Reference]
+    starts: dict[str, int]
 
 
 class Judge:
@@ -185,11 +204,13 @@ class Judge:
     def judged(self) -> Judged:
         """Return what there is, outputs as sorted runs in the spool."""
         latest = {model: self._references.latest(model) for model in sorted(self.tally.models)}
+        known = {model: found for model, found in latest.items() if found is not None}
         return Judged(
             {name: held.spill() for name, held in self._sorted.items()},
             self.tally,
             self._detect.warming_up(),
-            {model: reference for model, reference in latest.items() if reference is not None},
+            known,
+            {model: self._references.starts(model)[-1] for model in known},
         )
 
 
@@ -208,6 +229,7 @@ def write(judged: Sequence[Judged], spool: Path, out: Path) -> tuple[Judged, dic
         whole.tally.merge(other.tally)
         whole.warming_up.update(other.warming_up)
         whole.references.update(other.references)
+        whole.starts.update(other.starts)
     counts: dict[str, Any] = {}
     differing = 0
     for name in (*OUTPUTS, "deadletters"):
@@ -217,3 +239,12 @@ def write(judged: Sequence[Judged], spool: Path, out: Path) -> tuple[Judged, dic
         counts[name] = held.write(out / f"{name}.jsonl")
         differing += held.differing
     return whole, {**counts, "differing": differing}
+
+
+def reference_lines(judged: Judged) -> bytes:
+    """Return the latest reference of each model as a line, as the topic `references` has it."""
+    lines = [
+        reference_message(judged.references[model], judged.starts[model])[1] + b"\n"
+        for model in sorted(judged.references)
+    ]
+    return b"".join(lines)

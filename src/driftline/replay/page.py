@@ -95,7 +95,9 @@ def page(
     ]
     data = {"models": drawn_models, "quality": [chart(each) for each in quality]}
     style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
-    script = "\n".join(read_asset(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
+    script = "\n".join(
+        read_asset(assets, name) for name in ("uPlot.iife.min.js", "plots.js", "report.js")
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import read_ts
 from driftline.replay.closeup import closeups
-from driftline.replay.history import MAX_COLUMNS, View, draw, survey
+from driftline.replay.history import MAX_COLUMNS, View, draw, read_windows, survey
 from driftline.replay.page import Model, page
 from driftline.replay.quality import read_quality
 from driftline.stats.segments import in_words
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from driftline.replay.summary import Found, Summary
     from driftline.stats import Reference
 
-__all__ = ["write_report"]
+__all__ = ["chart_of", "close_chart", "marks_of", "write_report"]
 
 MAX_MODELS = 20
 """Models that are drawn; of further ones only the incidents are listed."""
@@ -43,7 +43,7 @@ def write_report(out: Path, summary: Summary, references: Mapping[str, Reference
     40 kB a column. The windows are read once, and once more for each model.
     """
     windows = out / "windows.jsonl"
-    histories = survey(windows, references)
+    histories = survey(read_windows(windows), references)
     found = {name: [f for f in summary.found if f.model == name] for name in histories}
     # Models with something to tell come first, then those with more rows.
     order = sorted(histories, key=lambda name: (-len(found[name]), -histories[name].rows, name))
@@ -67,30 +67,34 @@ def _model(windows: Path, history: History, found: list[Found]) -> Model:
     close = closeups(history, found)
     whole = View(shown, history.first, history.last)
     plots = [plot for each in close.values() for plot in each]
-    drawn, *near = draw(windows, history, [whole, *(plot.view for plot in plots)])
+    drawn, *near = draw(read_windows(windows), history, [whole, *(plot.view for plot in plots)])
     rest = iter(near)
     return Model(
         history=history,
         found=found,
         psi=psi,
         ranked=known,
-        charts=[_chart(each, _marks(each.column.name, found)) for each in drawn.points],
+        charts=[chart_of(each, marks_of(each.column.name, found)) for each in drawn.points],
         drawn=drawn,
-        close={name: [_close(plot, next(rest)) for plot in each] for name, each in close.items()},
+        close={
+            name: [close_chart(plot, next(rest)) for plot in each] for name, each in close.items()
+        },
     )
 
 
-def _close(plot: Plot, drawn: Drawn) -> dict[str, Any]:
+def close_chart(plot: Plot, drawn: Drawn) -> dict[str, Any]:
+    """Return what the page's script draws of one column of an incident."""
     (points,) = drawn.points
     return {
         "times": drawn.times,
         "ends": [drawn.first, drawn.last],
         "of": in_words(plot.view.segment) if plot.view.segment else "",
-        "chart": _chart(points, [plot.mark]),
+        "chart": chart_of(points, [plot.mark]),
     }
 
 
-def _marks(name: str, found: list[Found]) -> list[dict[str, Any]]:
+def marks_of(name: str, found: list[Found]) -> list[dict[str, Any]]:
+    """Return when incidents say that a column moved, and when that was seen."""
     return [
         {
             "change": read_ts(member["change_point"]) / 1e6,
@@ -103,7 +107,7 @@ def _marks(name: str, found: list[Found]) -> list[dict[str, Any]]:
     ]
 
 
-def _chart(points: Points, marks: list[dict[str, Any]]) -> dict[str, Any]:
+def chart_of(points: Points, marks: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the page's script draws of one column."""
     return {
         "name": points.column.name,

@@ -18,7 +18,7 @@ from driftline.replay.driver import Driver
 from driftline.replay.errors import SourceError
 from driftline.replay.files import open_file
 from driftline.replay.folder import FolderFile, survey
-from driftline.replay.judge import write
+from driftline.replay.judge import reference_lines, write
 from driftline.replay.naming import NamedFile, NamedTopic, parse_sources
 from driftline.replay.parallel import Engine, observe_apart
 from driftline.replay.references import references_for
@@ -177,6 +177,7 @@ def replay(
         references=judged.references,
         seconds=clock() - begun,
     )
+    (out / "references.jsonl").write_bytes(reference_lines(judged))
     (out / "summary.json").write_bytes(summary.to_json())
     if request.report:
         write_report(out, summary, summary.references)

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from driftline.stats import Reference
 
-__all__ = ["Drilled", "Found", "Summary", "drills_of", "incidents_of", "told_of"]
+__all__ = [
+    "Drilled",
+    "Followed",
+    "Found",
+    "Summary",
+    "drill_of",
+    "drills_of",
+    "follow",
+    "incidents_of",
+    "told_of",
+]
 
 MAX_FOUND = 1_000
 OF_FINDINGS = ("opened", "updated", "escalated", "reopened")
@@ -52,6 +62,23 @@ class Found:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; ``segment`` is left out where it is empty."""
         return {key: value for key, value in asdict(self).items() if key != "segment" or value}
+
+
+@dataclass(slots=True)
+class Followed:
+    """An incident on its way through its alerts.
+
+    Attributes
+    ----------
+    number
+        The highest of its changes so far.
+    told_at
+        Detection of the latest finding that was told, as in the alert.
+    """
+
+    found: Found
+    number: int = 0
+    told_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,53 +165,58 @@ class Summary:
 
 
 def incidents_of(alerts: Path) -> list[Found]:
-    """Read alerts in canonical order, and return each incident once, in the order of opening.
-
-    An act stands in that order by its own time, which may be later than changes that followed it:
-    of an incident the highest number has the last word.
-    """
-    found: dict[str, Found] = {}
-    numbers: dict[str, int] = {}
-    told_at: dict[str, str] = {}
+    """Read alerts in canonical order, and return each incident once, in the order of opening."""
+    found: dict[str, Followed] = {}
     with alerts.open("rb") as file:
         for line in file:
             data = orjson.loads(line)["data"]
-            name = data["incident"]
-            held = found.get(name)
-            if held is None:
-                held = found[name] = _opened(data)
-            if data["number"] > numbers.get(name, 0):
-                numbers[name] = data["number"]
-                held.features = data["features"]
-                held.members = data["members"]
-                held.severity = data["severity"]
-                held.detectors = data["detectors"]
-                held.resolved_at = data["resolved_at"]
-                held.verdict = data.get("verdict", {}).get("verdict")
-            if data["state"] not in OF_FINDINGS or data["detected_at"] < told_at.get(name, ""):
-                continue
-            told_at[name] = data["detected_at"]
-            same = (data["feature"], data.get("segment", {})) == (held.feature, held.segment)
-            if same:
-                held.effect, held.effect_unit = data["effect"], data["effect_unit"]
-                held.text = data["text"]
-            if data["feature"] is not None:
-                _tell(held.told, data)
-    return list(found.values())
+            found[data["incident"]] = follow(found.get(data["incident"]), data)
+    return [held.found for held in found.values()]
+
+
+def follow(held: Followed | None, data: dict[str, Any]) -> Followed:
+    """Take what an alert says of its incident; return the incident as it is now.
+
+    An act may stand before changes that have a lower number, by its own time: of an incident the
+    highest number has the last word.
+
+    Parameters
+    ----------
+    held
+        The same incident as its earlier alerts left it, which is changed; None where there is none.
+    """
+    held = held or Followed(_opened(data))
+    found = held.found
+    if data["number"] > held.number:
+        held.number = data["number"]
+        found.features = data["features"]
+        found.members = data["members"]
+        found.severity = data["severity"]
+        found.detectors = data["detectors"]
+        found.resolved_at = data["resolved_at"]
+        found.verdict = data.get("verdict", {}).get("verdict")
+    if data["state"] not in OF_FINDINGS or data["detected_at"] < held.told_at:
+        return held
+    held.told_at = data["detected_at"]
+    if (data["feature"], data.get("segment", {})) == (found.feature, found.segment):
+        found.effect, found.effect_unit = data["effect"], data["effect_unit"]
+        found.text = data["text"]
+    if data["feature"] is not None:
+        _tell(found.told, data)
+    return held
 
 
 def drills_of(feedback: Path) -> list[Drilled]:
     """Read the outcomes of drills from feedback in canonical order."""
-    names = [each.name for each in fields(Drilled) if each.name != "rang"]
-    found = []
     with feedback.open("rb") as file:
-        for line in file:
-            if b"feedback.drill_" not in line:
-                continue
-            event = orjson.loads(line)
-            rang = event["type"] == "driftline.feedback.drill_rang"
-            found.append(Drilled(rang=rang, **{name: event["data"][name] for name in names}))
-    return found
+        return [drill_of(orjson.loads(line)) for line in file if b"feedback.drill_" in line]
+
+
+def drill_of(event: dict[str, Any]) -> Drilled:
+    """Read the feedback event that tells how a drill ended."""
+    names = [each.name for each in fields(Drilled) if each.name != "rang"]
+    rang = event["type"] == "driftline.feedback.drill_rang"
+    return Drilled(rang=rang, **{name: event["data"][name] for name in names})
 
 
 def told_of(told: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 "use strict";
 (() => {
   const kinds = JSON.parse(document.getElementById("data").textContent);
-  const color = (name) =>
-    getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const probe = document.documentElement.appendChild(document.createElement("i"));
+  probe.hidden = true;
+  const color = (name) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const HEIGHT = 240;
 

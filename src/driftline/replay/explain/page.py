@@ -38,7 +38,9 @@ def page(told: Explanation) -> str:
     style = "\n".join(
         read_asset(assets, name) for name in ("uPlot.min.css", "report.css", "explain.css")
     )
-    script = "\n".join(read_asset(assets, name) for name in ("uPlot.iife.min.js", "report.js"))
+    script = "\n".join(
+        read_asset(assets, name) for name in ("uPlot.iife.min.js", "plots.js", "report.js")
+    )
     close = {} if told.course is None else {found.incident: [_plot(told.course, found.kind)]}
     data = {"models": [{"close": close}], "quality": []}
     title = f"{found.model}: {headline(told)}"
