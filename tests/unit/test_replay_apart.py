@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 START = 1_700_000_000_000_000
 SECOND = 1_000_000
-WRITTEN = ("alerts", "feedback", "windows", "deadletters")
+WRITTEN = ("alerts", "feedback", "windows", "deadletters", "references")
 
 
 def prediction(

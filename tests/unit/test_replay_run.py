@@ -202,6 +202,7 @@ def test_the_same_command_twice_writes_the_same_bytes(
         "alerts.jsonl",
         "deadletters.jsonl",
         "feedback.jsonl",
+        "references.jsonl",
         "report.html",
         "summary.json",
         "windows.jsonl",
