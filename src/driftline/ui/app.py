@@ -172,7 +172,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
             crowded = "too many listen already"
             raise web.HTTPServiceUnavailable(text=crowded)
         await response.prepare(request)
-        await response.write(b"retry: %d\n\n" % RETRY_MS)
+        here = f"retry: {RETRY_MS}\nevent: here\ndata: {house.hub.revision}\n\n"
+        await response.write(here.encode())
         while house.door.token is None or house.sessions.find(name, time.monotonic()):
             try:
                 message = await asyncio.wait_for(queue.get(), BEAT_S)

@@ -119,6 +119,8 @@ class House:
             "login": self.door.token is not None,
             "theme": theme if (theme := request.cookies.get("theme")) in ("dark", "light") else "",
             "trouble": self._trouble(),
+            # Asked before the view is read: what changes meanwhile is told again.
+            "revision": self.hub.revision,
         }
 
         def there(reader: Reader) -> str | None:
