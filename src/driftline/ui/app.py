@@ -38,6 +38,7 @@ def make_app(house: House) -> web.Application:
             web.get("/incidents", _incidents),
             web.get("/incidents/{incident}", _incident),
             web.post("/incidents/{incident}/{act}", _act),
+            web.get("/causes/{cause}", _cause),
             web.get("/models/{model}", _model),
             web.get("/models/{model}/features/{feature}", _feature),
             web.get("/data/models/{model}/quality", _quality_chart),
@@ -81,6 +82,11 @@ async def _incidents(request: web.Request) -> web.Response:
     return await request.app[HOUSE].show(
         request, "incidents.html", pages.incidents, asked, *of, _number(request)
     )
+
+
+async def _cause(request: web.Request) -> web.Response:
+    name = request.match_info["cause"]
+    return await request.app[HOUSE].show(request, "cause.html", pages.cause, name, _number(request))
 
 
 async def _model(request: web.Request) -> web.Response:
