@@ -263,14 +263,19 @@ def test_acts_are_those_that_a_worker_takes() -> None:
 def test_browsers_hear_of_changes_and_slow_ones_are_dropped(folder: Path) -> None:
     async def call(client: TestClient) -> None:
         hub: Hub = client.house.hub  # type: ignore[attr-defined]
+        shown = re.search('data-revision="([^"]+)"', await said(client, "/"))
+        assert shown is not None
         async with client.get("/events") as answer:
             assert answer.headers["Content-Type"] == "text/event-stream"
-            assert await answer.content.readuntil(b"\n\n") == b"retry: 2000\n\n"
+            # A page that was made before the last change finds out when it begins to listen.
+            here = (await answer.content.readuntil(b"\n\n")).decode()
+            assert here == f"retry: 2000\nevent: here\ndata: {shown[1]}\n\n"
             hub.tell(Changed())
             hub.tell(Changed({MODEL}, {"i"}))
             told = await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 5)
             body = f'{{"models":["{MODEL}"],"incidents":["i"],"many":false}}'
             assert told.decode() == f"event: change\ndata: {body}\n\n"
+            assert hub.revision != shown[1]
         while hub._clients:
             hub.tell(Changed({MODEL}))
             await asyncio.sleep(0.01)

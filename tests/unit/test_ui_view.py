@@ -42,7 +42,9 @@ def reader(outputs: Path, tmp_path: Path) -> Reader:
 def rows(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     db = sqlite3.connect(folder / FILE)
     names = [n for (n,) in db.execute("select name from sqlite_master where type = 'table'")]
-    return {n: sorted(db.execute(f"select * from {n}"), key=repr) for n in names if n != "offsets"}
+    found = {n: sorted(db.execute(f"select * from {n}"), key=repr) for n in names if n != "offsets"}
+    # Beside each cause stands how often anything was said of it, which repeats do not repeat.
+    return found | {"causes": [cause[:-1] for cause in found["causes"]]}
 
 
 def test_the_page_gives_the_answers_of_a_review(reader: Reader, outputs: Path) -> None:
@@ -186,6 +188,39 @@ def test_models_come_in_the_order_of_worry(tmp_path: Path) -> None:
     assert [row.model for row in reader.models("PAGE").rows] == ["two-pages", "one-page"]
     assert reader.models("%").total == 0
     assert reader.models(level=Level.NOTICE).rows[0].model == "notice"
+    view.close()
+
+
+def test_what_several_models_have_in_common_is_one_cause(tmp_path: Path) -> None:
+    view = View(tmp_path, Book(), "here")
+    for number, model in enumerate(("a", "b", "c")):
+        at = number * 10 * SECOND
+        view.take("alerts", alerts(model, (at, finding(model, at, feature="income"))), {})
+    view.take("alerts", alerts("d", (5 * HOUR, finding("d", 5 * HOUR, feature="income"))), {})
+    view.refresh()
+    view.close()
+    # What is known of it outlives a restart, and one that was not foreseen.
+    view = View(tmp_path, Book(), "here")
+    at = 30 * SECOND
+    view.take("alerts", alerts("e", (at, finding("e", at, feature="income"))), {})
+    view.close()
+    view = View(tmp_path, Book(), "here")
+    view.take("alerts", alerts("e", (at, finding("e", at, feature="income"))), {})
+    changed = view.refresh()
+    reader = Reader(tmp_path)
+    (cause,) = reader.causes()
+    assert (cause["title"], cause["models"]) == ("income moved in 4 models", 4)
+    page = pages.cause(reader, cause["cause"], 1)
+    assert page is not None
+    assert {row["model"] for row in page["page"].rows} == {"a", "b", "c", "e"}
+    assert changed.incidents == {row["incident"] for row in page["page"].rows}
+    first = pages.models(reader, "", "", 1)
+    assert first["causes"] == [cause]
+    lone = reader.incidents("d").rows[0]["incident"]
+    assert reader.cause_of(lone) is None
+    shown = pages.incident(reader, page["page"].rows[0]["incident"])
+    assert shown is not None
+    assert shown["cause"]["cause"] == cause["cause"]
     view.close()
 
 

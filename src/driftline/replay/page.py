@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from driftline.replay.quality import ModelQuality
     from driftline.replay.summary import Drilled, Found, Summary
 
-__all__ = ["Model", "page", "read_asset", "to_script"]
+__all__ = ["REPORT_SCRIPTS", "Model", "page", "read_asset", "to_script"]
 
+REPORT_SCRIPTS = ("uPlot.iife.min.js", "colors.js", "plots.js", "report.js")
 MAX_INCIDENTS = 200
 MAX_RANKED = 200
 MAX_DRILLS = 200
@@ -95,9 +96,7 @@ def page(
     ]
     data = {"models": drawn_models, "quality": [chart(each) for each in quality]}
     style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
-    script = "\n".join(
-        read_asset(assets, name) for name in ("uPlot.iife.min.js", "plots.js", "report.js")
-    )
+    script = "\n".join(read_asset(assets, name) for name in REPORT_SCRIPTS)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -38,6 +38,7 @@ def make_app(house: House) -> web.Application:
             web.get("/incidents", _incidents),
             web.get("/incidents/{incident}", _incident),
             web.post("/incidents/{incident}/{act}", _act),
+            web.get("/causes/{cause}", _cause),
             web.get("/models/{model}", _model),
             web.get("/models/{model}/features/{feature}", _feature),
             web.get("/data/models/{model}/quality", _quality_chart),
@@ -81,6 +82,11 @@ async def _incidents(request: web.Request) -> web.Response:
     return await request.app[HOUSE].show(
         request, "incidents.html", pages.incidents, asked, *of, _number(request)
     )
+
+
+async def _cause(request: web.Request) -> web.Response:
+    name = request.match_info["cause"]
+    return await request.app[HOUSE].show(request, "cause.html", pages.cause, name, _number(request))
 
 
 async def _model(request: web.Request) -> web.Response:
@@ -172,7 +178,8 @@ async def _events(request: web.Request) -> web.StreamResponse:
             crowded = "too many listen already"
             raise web.HTTPServiceUnavailable(text=crowded)
         await response.prepare(request)
-        await response.write(b"retry: %d\n\n" % RETRY_MS)
+        here = f"retry: {RETRY_MS}\nevent: here\ndata: {house.hub.revision}\n\n"
+        await response.write(here.encode())
         while house.door.token is None or house.sessions.find(name, time.monotonic()):
             try:
                 message = await asyncio.wait_for(queue.get(), BEAT_S)

@@ -33,7 +33,10 @@ __all__ = ["HOUSE", "PERSON", "SESSION", "House", "assets"]
 
 T = TypeVar("T")
 THREADS = 4
-REPORTS = ("uPlot.iife.min.js", "uPlot.min.css", "plots.js", "report.css", "review.css")
+REPORTS = (
+    *("uPlot.iife.min.js", "uPlot.min.css", "colors.js", "plots.js"),
+    *("report.css", "review.css"),
+)
 """Assets that the reports are made of too; they lie with those."""
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -119,6 +122,8 @@ class House:
             "login": self.door.token is not None,
             "theme": theme if (theme := request.cookies.get("theme")) in ("dark", "light") else "",
             "trouble": self._trouble(),
+            # Asked before the view is read: what changes meanwhile is told again.
+            "revision": self.hub.revision,
         }
 
         def there(reader: Reader) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from typing import TYPE_CHECKING
 
 import orjson
@@ -31,6 +32,12 @@ class Hub:
     def __init__(self) -> None:
         self._clients: set[asyncio.Queue[bytes | None]] = set()
         self.dropped = 0
+        self._start, self._count = secrets.token_hex(4), 0
+
+    @property
+    def revision(self) -> str:
+        """What was told last, by name: a page that was made before is told when it listens."""
+        return f"{self._start}-{self._count}"
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[asyncio.Queue[bytes | None] | None]:
@@ -49,6 +56,7 @@ class Hub:
         """Tell everybody."""
         if not changed.models and not changed.incidents:
             return
+        self._count += 1
         named = {
             "models": sorted(changed.models)[:MOST_NAMED],
             "incidents": sorted(changed.incidents)[:MOST_NAMED],

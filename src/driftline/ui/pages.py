@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from driftline.contract import Book
     from driftline.ui.view import Reader
 
-__all__ = ["feature", "incident", "incidents", "model", "models"]
+__all__ = ["cause", "feature", "incident", "incidents", "model", "models"]
 
 SHOWN_FEATURES = 24
 SHOWN_INCIDENTS = 20
@@ -38,6 +38,7 @@ def models(reader: Reader, asked: str, level: str, number: int) -> dict[str, Any
         "level": level if level in known else "",
         "levels": levels,
         "all": sum(levels.values()),
+        "causes": reader.causes() if not (asked or level or number > 1) else [],
         "page": reader.models(asked, known.get(level), number),
     }
 
@@ -134,6 +135,14 @@ def feature(reader: Reader, name: str, column: str) -> dict[str, Any] | None:
     }
 
 
+def cause(reader: Reader, name: str, number: int) -> dict[str, Any] | None:
+    """Return the page of what several models have in common."""
+    found = reader.cause(name)
+    if found is None:
+        return None
+    return {"cause": found, "page": reader.incidents(cause=name, number=number)}
+
+
 def incident(reader: Reader, name: str) -> dict[str, Any] | None:
     """Return an incident's page."""
     found = reader.incident(name)
@@ -151,6 +160,7 @@ def incident(reader: Reader, name: str) -> dict[str, Any] | None:
         "moved": whole or every,
         "parts_of": [each for each in every if each.segment] if whole else [],
         "evidence": reader.evidence([name]),
+        "cause": reader.cause_of(name),
         "owner": _whole(found.data["owner"]),
     }
 

@@ -1,8 +1,6 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const color = (name) =>
-    getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const utc = (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC");
   const when = (ts) => new Date(ts * 1e3).toISOString().slice(0, 16).replace("T", " ");
   const LANE = 44, TOP = 26, AXIS = 42;

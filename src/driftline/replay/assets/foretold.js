@@ -1,12 +1,6 @@
 "use strict";
 (() => {
   const kinds = JSON.parse(document.getElementById("data").textContent);
-  const probe = document.documentElement.appendChild(document.createElement("i"));
-  probe.hidden = true;
-  const color = (name) => {
-    probe.style.color = `var(--${name})`;
-    return getComputedStyle(probe).color;
-  };
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const HEIGHT = 240;
 

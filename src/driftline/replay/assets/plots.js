@@ -3,13 +3,6 @@
 // element that is drawn once it comes into view, `forget` lets go of those within an element, and
 // `redraw` draws all anew, in other colours.
 const driftlinePlots = (() => {
-  // A canvas has to be told what light-dark() in the style sheet comes to.
-  const probe = document.documentElement.appendChild(document.createElement("i"));
-  probe.hidden = true;
-  const color = (name) => {
-    probe.style.color = `var(--${name})`;
-    return getComputedStyle(probe).color;
-  };
   const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
   const plain = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });

@@ -52,7 +52,9 @@ def write_page(comparison: Comparison, out: Path) -> None:
     ]
     styles = ("uPlot.min.css", "report.css", "compare.css")
     style = "\n".join(read_asset(assets, name) for name in styles)
-    script = "\n".join(read_asset(assets, name) for name in ("uPlot.iife.min.js", "compare.js"))
+    script = "\n".join(
+        read_asset(assets, name) for name in ("uPlot.iife.min.js", "colors.js", "compare.js")
+    )
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

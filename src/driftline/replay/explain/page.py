@@ -20,7 +20,7 @@ from driftline.replay.explain.telling import (
     whom,
     worded,
 )
-from driftline.replay.page import read_asset, to_script
+from driftline.replay.page import REPORT_SCRIPTS, read_asset, to_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,9 +38,7 @@ def page(told: Explanation) -> str:
     style = "\n".join(
         read_asset(assets, name) for name in ("uPlot.min.css", "report.css", "explain.css")
     )
-    script = "\n".join(
-        read_asset(assets, name) for name in ("uPlot.iife.min.js", "plots.js", "report.js")
-    )
+    script = "\n".join(read_asset(assets, name) for name in REPORT_SCRIPTS)
     close = {} if told.course is None else {found.incident: [_plot(told.course, found.kind)]}
     data = {"models": [{"close": close}], "quality": []}
     title = f"{found.model}: {headline(told)}"

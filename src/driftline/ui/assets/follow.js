@@ -27,9 +27,9 @@ export function follow() {
 
   const listen = () => {
     source = new EventSource("/events");
-    source.addEventListener("open", () => {
-      // What was missed meanwhile is not told again.
-      if (button.classList.contains("lost")) soon();
+    source.addEventListener("here", (event) => {
+      // What has changed since the page was made, or while nobody listened, is not told again.
+      if (event.data !== document.body.dataset.revision) soon();
       button.classList.remove("lost");
       label("Live");
     });
@@ -51,10 +51,7 @@ export function follow() {
     source?.close();
     source = null;
     label(on ? "Live" : "Stopped");
-    if (on) {
-      listen();
-      refresh();
-    }
+    if (on) listen();
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && missed) {
@@ -77,6 +74,7 @@ async function refresh() {
     return;
   }
   const fresh = new DOMParser().parseFromString(text, "text/html");
+  document.body.dataset.revision = fresh.body.dataset.revision;
   let changed = false;
   for (const old of document.querySelectorAll("[data-swap], #trouble, #asof")) {
     const next = fresh.getElementById(old.id);

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Incident", "ModelRow", "Page", "Reader"]
 
 PAGE_ROWS = 50
+MOST_CAUSES = 10
+"""That are told above the models, the worst."""
 MISSED_WINDOWS = 3
 """Windows that have to be missing before a model counts as silent."""
 MOST_FOUND = 300
@@ -142,7 +144,12 @@ class Reader:
         return None if row is None else _model_row(row)
 
     def incidents(
-        self, model: str | None = None, state: str = "", asked: str = "", number: int = 1
+        self,
+        model: str | None = None,
+        state: str = "",
+        asked: str = "",
+        number: int = 1,
+        cause: str | None = None,
     ) -> Page:
         """Return incidents: open ones first, pages before notices, the latest first.
 
@@ -156,6 +163,9 @@ class Reader:
         where, values = "1", {}
         if model is not None:
             where, values["model"] = "model = :model", model
+        if cause is not None:
+            where += " and incident in (select incident from caused where cause = :cause)"
+            values["cause"] = cause
         if state:
             where += " and open" if state == "open" else " and not open"
         if asked:
@@ -188,6 +198,30 @@ class Reader:
             ],
             [{**each, "event": orjson.loads(each["body"])} for each in map(dict, sent)],
         )
+
+    def causes(self) -> list[dict[str, Any]]:
+        """Return open causes that several models have in common, the most widespread first."""
+        rows = self.db.execute(
+            "select cause, title, severity, models, since from causes where open and models > 1 "
+            "order by severity desc, models desc, since limit ?",
+            (MOST_CAUSES,),
+        )
+        return [dict(row) for row in rows]
+
+    def cause(self, name: str) -> dict[str, Any] | None:
+        """Return one cause."""
+        row = self.db.execute(
+            "select cause, title, severity, open, models, since, changed from causes "
+            "where cause = ?",
+            (name,),
+        ).fetchone()
+        return None if row is None else dict(row)
+
+    def cause_of(self, incident: str) -> dict[str, Any] | None:
+        """Return the cause of an incident, where it is of several models."""
+        row = self.db.execute("select cause from caused where incident = ?", (incident,)).fetchone()
+        found = None if row is None else self.cause(row["cause"])
+        return found if found is not None and found["models"] > 1 else None
 
     def evidence(self, names: Sequence[str], feature: str | None = None) -> list[dict[str, Any]]:
         """Return what detectors had against their thresholds, at each alert that says so."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "Limits", "locked", "opened", "pack", "unpack"]
 
 FILE = "view.sqlite"
-VERSION = 1
+VERSION = 2
 """Of the tables; a file of another one is thrown away and filled again."""
 BUSY_MS = 10_000
 CACHE_KIB = 65_536
@@ -73,6 +73,14 @@ create table columns (
 create table reference (
   model text primary key, holds_from integer not null, digest text not null, body blob not null
 );
+-- What the incidents of several models have in common, and what is known of it.
+create table causes (
+  cause text primary key, title text not null, severity text not null, open integer not null,
+  models integer not null, since integer not null, changed integer not null, part blob not null
+);
+create index causes_by_models on causes (open desc, models desc);
+create table caused (incident text primary key, cause text not null) without rowid;
+create index caused_by on caused (cause);
 -- What people have decided here and no alert has confirmed yet.
 create table sent (
   incident text, kind text, by text not null, at integer not null, body text not null,

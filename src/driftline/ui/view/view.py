@@ -9,6 +9,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from driftline.contract import gaps
@@ -16,6 +17,7 @@ from driftline.events.errors import Fault
 from driftline.events.record import UNATTRIBUTED, Source
 from driftline.events.time import format_ts, read_ts
 from driftline.ui.view.alerts import take_alert
+from driftline.ui.view.causes import Spanning
 from driftline.ui.view.tables import Limits, empty, locked, opened, pack, unpack
 from driftline.ui.view.windows import take_reference, take_told, take_window
 from driftline.ui.worry import HEALED_BY, Concern, Worry, worry
@@ -41,7 +43,7 @@ PRUNE_EVERY = 200
 """Batches between two looks at what has become too old."""
 
 _UNREADABLE = (
-    *(KeyError, TypeError, ValueError, AttributeError, Fault),  # not of the shape
+    *(KeyError, TypeError, ValueError, AttributeError, Fault, msgspec.MsgspecError),
     *(sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError),  # nor of the type
 )
 
@@ -91,6 +93,7 @@ class View:
         told = self._db.execute("select value from meta where name = 'source'").fetchone()
         if told is None or told[0] != source:
             self.reset(source)
+        self._causes = Spanning(self._db)
         self._known = {row[0] for row in self._db.execute("select model from models")}
         # Contracts may have changed since the file was written.
         self._stale |= self._known
@@ -104,7 +107,7 @@ class View:
     def reset(self, source: str) -> None:
         """Forget everything."""
         empty(self._db)
-        self._known, self._as_of = set(), 0
+        self._known, self._as_of, self._causes = set(), 0, Spanning(self._db)
         self._db.execute("insert or replace into meta values ('source', ?)", (source,))
 
     def offsets(self) -> dict[Source, int]:
@@ -141,6 +144,7 @@ class View:
         self._changed = Changed()
         with self._db:
             self._db.execute("begin")
+            self._causes.write()
             for model in self._stale:
                 self._judge(model)
         self._stale.clear()
@@ -167,6 +171,7 @@ class View:
                 return
             if name == "alerts":
                 self._changed.incidents.add(take_alert(self._db, body))
+                self._changed.incidents |= self._causes.take(body)
                 self._advance(read_ts(body["time"]))
             elif name == "feedback":
                 self._feedback(model, body)
@@ -316,7 +321,8 @@ class View:
                 "where not open order by changed limit ?)",
                 (max(0, count - self._limits.incidents),),
             )
-            for table in ("changes", "sent"):
+            self._db.execute("delete from causes where not open and changed < ?", (cut,))
+            for table in ("changes", "sent", "caused"):
                 self._db.execute(
                     f"delete from {table} where incident not in (select incident from incidents)"
                 )
