@@ -100,6 +100,26 @@ def test_the_closest_incident_takes_it():
     assert changes[0].incident.feature == "income"
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "slots", "joined"),
+    [
+        ("age", "score", 30, True),
+        ("age", "score", 31, False),
+        ("age", "income", 30, False),
+        ("prediction", "score", 30, False),
+    ],
+)
+def test_predictions_join_an_incident_about_an_input_not_long_after(first, then, slots, joined):
+    incidents = Incidents(CONTRACT)
+    reported(incidents, finding(first))
+    reported(incidents, cleared(first, SLOT))
+    # It comes back with another change: what counts is when it did.
+    back = HOUR
+    reported(incidents, finding(first, back))
+    late = finding(then, back + slots * SLOT, change_point=START + MINUTE)
+    assert (reported(incidents, late)[0][0] == "updated") is joined
+
+
 def test_a_change_that_may_have_begun_with_an_incident_joins_it():
     span = {"change_point_interval": [format_ts(START - 20 * HOUR), format_ts(START)]}
     sure = finding("score", HOUR, change_point=START - 10 * HOUR, detected_at=START + HOUR)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from driftline.bus.config import Config
+    from driftline.cli._demo_program import Program
     from driftline.cli._demo_score import Score
     from driftline.cli._demo_story import Story
     from driftline.cli._demo_tell import Teller
-    from driftline.cli._demo_worker import Worker
 
 __all__ = ["Scene"]
 
@@ -56,7 +56,7 @@ class Scene:
     def __init__(
         self,
         config: Config,
-        worker: Worker,
+        worker: Program,
         part: Story,
         score: Score,
         teller: Teller,

@@ -45,12 +45,13 @@ def command(
 ) -> int:
     """Show two models, planted faults and the alerts about them, on a real Kafka.
 
-    Starts a broker (DRIFTLINE_BROKER: embedded, docker or host:port) and a worker, sends an hour
-    of event time as fast as it goes, with faults planted in it, and prints each alert with its
-    delay. In the last part two small services listen to the feedback topic: one retrains when it is
-    asked to, one switches to the fallback and back. Then it goes on in real time until Ctrl-C. With
-    --once it ends, with exit code 0 if each fault was found by its right name, nothing else was,
-    and all that was asked for was done. It leaves nothing behind.
+    Starts a broker (DRIFTLINE_BROKER: embedded, docker or host:port), a worker and the page, sends
+    an hour of event time as fast as it goes, with faults planted in it, and prints each alert with
+    its delay; the page shows the same in a browser. In the last part two small services listen to
+    the feedback topic: one retrains when it is asked to, one switches to the fallback and back.
+    Then it goes on in real time until Ctrl-C. With --once it ends, with exit code 0 if each fault
+    was found by its right name, nothing else was, and all that was asked for was done. It leaves
+    nothing behind.
     """
     from driftline.errors import UsageError
 
@@ -144,19 +145,25 @@ class Demo:
     ) -> Scene:
         from driftline.broker.ready import free_ports
         from driftline.bus.config_file import load
+        from driftline.cli._demo_program import Program
         from driftline.cli._demo_scene import Scene
         from driftline.cli._demo_story import story, write_config, write_contracts
         from driftline.cli._demo_tell import Teller
-        from driftline.cli._demo_worker import Worker
         from driftline.errors import DriftlineError
 
-        config = load(write_config(folder, broker.bootstrap, _prefix(broker), free_ports(1)[0]))
+        health, page = free_ports(2)
+        config = load(write_config(folder, broker.bootstrap, _prefix(broker), health))
         stack.enter_context(_topics(config, broker))
         self._lap("topics")
         part = story() if self._once else story(_first_instant())
         contracts = write_contracts(folder, part.start)
-        worker = stack.enter_context(Worker(folder / "driftline.yaml", folder))
-        self._say(f"Kafka at {broker.bootstrap}, worker with {len(contracts)} contracts, traffic:")
+        asked = ["--config", str(folder / "driftline.yaml")]
+        stack.enter_context(Program("ui", [*asked, "--port", str(page)], folder))
+        worker = stack.enter_context(Program("worker", asked, folder))
+        self._say(
+            f"Kafka at {broker.bootstrap}, worker with {len(contracts)} contracts, the page at "
+            f"http://127.0.0.1:{page}/, traffic:"
+        )
         teller = Teller(self._console, part, score)
 
         def invite() -> None:

@@ -97,8 +97,8 @@ def command(
 
     The same objects run as in a worker, on event time alone: the same events and contracts give
     the same bytes. Events need not be sorted across sources. Writes alerts.jsonl, feedback.jsonl,
-    windows.jsonl, deadletters.jsonl, references.jsonl, summary.json and report.html. How many processes it runs on
-    makes no difference to them.
+    windows.jsonl, deadletters.jsonl, references.jsonl, summary.json and report.html. How many
+    processes it runs on makes no difference to them.
 
     With --compare or --grid several contracts read the same events: comparison.json and report.html
     say what each would have paged, when, and what that was worth, and a folder of each contract's

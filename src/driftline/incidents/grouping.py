@@ -8,6 +8,8 @@
 - Otherwise it joins an incident whose change point is close to its own. Close is the largest of
   three slots, a tenth of the time from the incident's change to the finding's detection, and half
   the longer of the two detection delays: what took an hour to see is not dated to the second.
+- Predictions move because inputs did, which takes longer to see and is dated less well: what is
+  seen of them within thirty slots after an incident about an input was, is close to it.
 - Where findings say between which moments their changes began, it is these spans that are close.
 - Of several close incidents it joins the closest, and of equally close ones the oldest.
 - What joins none opens an incident. Within one slot what can page comes before what cannot, the
@@ -51,6 +53,7 @@ MANY = "many"
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NEAR_SLOTS = 3
+FOLLOWING_SLOTS = 30
 NEAR_SHARE = 0.1
 DELAY_SHARE = 0.5
 CLEARLY = 1.0
@@ -74,7 +77,17 @@ def closeness(finding: Finding, incident: Incident, slot: int) -> int | None:
         int(NEAR_SHARE * (finding.detected_at - incident.change_point)),
         int(DELAY_SHARE * delay),
     )
-    return distance if apart <= near else None
+    return distance if apart <= near or _follows(finding, incident, slot) else None
+
+
+def _follows(finding: Finding, incident: Incident, slot: int) -> bool:
+    """Return whether what moved of the predictions may have done so because of an incident."""
+    return (
+        finding.feature is not None
+        and is_prediction_column(finding.feature)
+        and finding.detected_at - incident.opened_last <= FOLLOWING_SLOTS * slot
+        and any(not is_prediction_column(name) for name in incident.features)
+    )
 
 
 def _span(change_point: int, evidence: Mapping[str, Any]) -> tuple[int, int]:

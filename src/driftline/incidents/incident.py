@@ -134,6 +134,11 @@ class Incident:
     over: bool = False
 
     @property
+    def opened_last(self) -> int:
+        """When it was last opened or came back, microseconds."""
+        return self.returns[-1] if self.returns else self.detected_at
+
+    @property
     def delay(self) -> int:
         """How long after its change the opening finding came, microseconds."""
         return max(0, self.detected_at - self.change_point)

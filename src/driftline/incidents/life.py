@@ -205,7 +205,7 @@ class Life:
     def maintain(self, incident: Incident, silence: Silence, since: int) -> Turn | None:
         """Let a maintenance that was told of reach an open incident that began in it."""
         held = incident.silenced
-        began = incident.returns[-1] if incident.returns else incident.detected_at
+        began = incident.opened_last
         mine = held is not None and held.maintenance
         begun_in_it = since <= began < silence.until and (
             held is None or held.until < silence.until

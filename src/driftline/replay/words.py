@@ -62,8 +62,8 @@ def print_summary(summary: Summary, out: Path, console: Console) -> None:
             _say(console, f"… and {len(summary.drills) - MAX_ROWS:,} more drills in feedback.jsonl")
     console.print()
     written = (
-        f"{summary.alerts:,} alerts, {summary.feedback:,} feedback events and "
-        f"{summary.windows:,} windows in {escape(str(out))}"
+        f"{_many(summary.alerts, 'alert')}, {_many(summary.feedback, 'feedback event')} and "
+        f"{_many(summary.windows, 'window')} in {escape(str(out))}"
     )
     _say(console, written)
 
@@ -99,3 +99,7 @@ def _say(console: Console, line: str) -> None:
 
 def _plural(kind: str) -> str:
     return {"features": "features events", "lifecycle": "lifecycle events"}.get(kind, f"{kind}s")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -97,8 +97,8 @@ def _monitoring(facts: Facts) -> list[Evidence]:
     allowed = facts.contract.budget.false_pages
     told = [
         Evidence(
-            f"driftline watches it: {len(facts.incidents)} incidents were opened, {len(pages)} of "
-            f"them pages, and {len(still)} are open. It promises at most {allowed.count:g} false "
+            f"driftline watches it. Incidents so far: {len(facts.incidents)}, of which pages: "
+            f"{len(pages)}, still open: {len(still)}. It promises at most {allowed.count:g} false "
             f"page{'' if allowed.count == 1 else 's'} in {how_long(allowed.per / 1e6)}.",
             "alerts",
         )

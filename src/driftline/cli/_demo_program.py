@@ -1,4 +1,4 @@
-"""The demo's worker: a process of its own, that ends with the demo however the demo ends."""
+"""The demo's worker and page: processes of their own, that end with the demo however it ends."""
 
 from __future__ import annotations
 
@@ -13,29 +13,31 @@ from driftline.broker import watchdog
 from driftline.errors import DriftlineError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Self
 
-__all__ = ["Worker"]
+__all__ = ["Program"]
 
 STOP_S = 15.0
 """A worker stops within a second or two; what it has not saved by then, nobody will read."""
 TOLD_LINES = 12
 
 
-class Worker:
-    """``driftline worker`` as a subprocess.
+class Program:
+    """A command of driftline's as a subprocess.
 
     Parameters
     ----------
-    config
-        Its configuration.
+    name, arguments
+        ``worker`` or ``ui``, and what it is called with.
     folder
         Where its log goes. Removed by the watchdog if this process is killed outright.
     """
 
-    def __init__(self, config: Path, folder: Path) -> None:
-        self._config = config
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+        self._name = name
+        self._arguments = arguments
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -49,7 +51,7 @@ class Worker:
     @property
     def log(self) -> Path:
         """What it says."""
-        return self._folder / "worker.log"
+        return self._folder / f"{self._name}.log"
 
     def check(self) -> None:
         """Do nothing while it runs.
@@ -61,7 +63,7 @@ class Worker:
         """
         if self._process is not None and (code := self._process.poll()) is not None:
             how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-            msg = f"the worker ended with {how}; it last said: {self.last_error()}"
+            msg = f"the {self._name} ended with {how}; it last said: {self.last_error()}"
             raise DriftlineError(msg)
 
     def last_error(self) -> str:
@@ -83,7 +85,7 @@ class Worker:
         with self.log.open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo, which stops it in order.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "driftline", "worker", "--config", str(self._config)],
+                [sys.executable, "-m", "driftline", self._name, *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
