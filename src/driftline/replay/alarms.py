@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from driftline.events.time import read_ts
+from driftline.replay.review.evidence import how_long
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["alarms_in_words", "alarms_of"]
-
-DAY_US = 86_400 * 1_000_000
 
 
 def alarms_of(windows: Path) -> dict[str, dict[str, Any]]:
@@ -33,11 +32,11 @@ def alarms_of(windows: Path) -> dict[str, dict[str, Any]]:
 def alarms_in_words(told: dict[str, Any]) -> str:
     """Say it: "14 pages in 90 days: 11 judged true, 3 false (promised: 3), none unjudged"."""
     pages = told["pages"]
-    days = (read_ts(told["as_of"]) - read_ts(told["since"])) / DAY_US
-    count = f"{pages['told']:,} page{'' if pages['told'] == 1 else 's'} in {days:.3g} days"
+    span = how_long((read_ts(told["as_of"]) - read_ts(told["since"])) / 1e6)
+    count = f"{pages['told']:,} page{'' if pages['told'] == 1 else 's'} in {span}"
     promised = f"promised at most {pages['promised_false']:.3g} false"
     if not pages["told"]:
-        return f"No page in {days:.3g} days; {promised}."
+        return f"No page in {span}; {promised}."
     parts = [f"{pages['true']:,} judged true", f"{pages['false']:,} false ({promised})"]
     if pages["expected"]:
         parts.append(f"{pages['expected']:,} expected")
