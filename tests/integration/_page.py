@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENDED = "__ended__"
-LIMIT_S = 180
+LIMIT_S = 300
 STOP_S = 60
 CHECK = doctest.OutputChecker()
 RULES = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -175,7 +175,8 @@ def follow(page: Path, folder: Path, *, fresh: bool = False) -> int:
         The folder is a fresh clone: do what is said to do first in one, too.
     """
     env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
-    terminals: dict[str, Terminal] = {}
+    first = Terminal(folder, env)
+    terminals = {"": first}
     typed = 0
     try:
         for block in blocks(page):
@@ -194,19 +195,27 @@ def follow(page: Path, folder: Path, *, fresh: bool = False) -> int:
                 print(f"$ {command}", flush=True)
                 if stays:
                     terminals[name].wait(command, expected)
-                    continue
-                said, code = terminals[name].run(command)
-                print(said, end="", flush=True)
-                if (code == 0) == (block.about == "fails"):
-                    msg = f"$ {command}\nexit code {code}; it said:\n{said}"
-                    raise PageError(msg)
-                if not says(said, expected):
-                    msg = f"$ {command}\nexpected:\n{expected}\ngot:\n{said}"
-                    raise PageError(msg)
+                else:
+                    _typed(first, command, expected, fails=block.about == "fails")
+            if block.about == "setup":
+                # Where the page goes on, and what further terminals are to have as well.
+                folder = Path(first.run("pwd")[0].strip())
+                env["PATH"] = first.run('echo "$PATH"')[0].strip()
     finally:
         for terminal in reversed(terminals.values()):
             terminal.close()
     return typed
+
+
+def _typed(terminal: Terminal, command: str, expected: str, *, fails: bool) -> None:
+    said, code = terminal.run(command)
+    print(said, end="", flush=True)
+    if (code == 0) == fails:
+        msg = f"$ {command}\nexit code {code}; it said:\n{said}"
+        raise PageError(msg)
+    if not says(said, expected):
+        msg = f"$ {command}\nexpected:\n{expected}\ngot:\n{said}"
+        raise PageError(msg)
 
 
 if __name__ == "__main__":
