@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from driftline.bus.config import Config
 
-__all__ = ["configured"]
+__all__ = ["AsJson", "Bootstrap", "ConfigFile", "Prefix", "configured"]
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="driftline.yaml; defaults where left out.")
+]
+Bootstrap = Annotated[str | None, typer.Option(help="Brokers, host:port.")]
+Prefix = Annotated[str | None, typer.Option(help="Of driftline's topics.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def configured(path: Path | None, bootstrap: str | None, prefix: str | None) -> Config:

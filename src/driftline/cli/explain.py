@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftline.cli._configured import Bootstrap, Prefix
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -44,8 +46,8 @@ def command(
     config: Annotated[
         Path | None, typer.Option(help="driftline.yaml, for the live topics.")
     ] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="Brokers, host:port.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Of driftline's topics.")] = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
     picture: Annotated[
         Path | None,
         typer.Option(help="Draw it to this file as well: .html, .svg or .png."),

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
+from driftline.cli._configured import Bootstrap, ConfigFile, Prefix
+
 
 def command(
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the outputs.")],
-    config: Annotated[
-        Path | None, typer.Option(help="driftline.yaml; defaults where left out.")
-    ] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="Brokers, host:port.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Of driftline's topics.")] = None,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Write the live output topics as files, in the order in which a replay writes them.

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from driftline.cli._configured import configured
+from driftline.cli._configured import AsJson, Bootstrap, ConfigFile, Prefix, configured
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="driftline.yaml; defaults where left out.")
-]
-Bootstrap = Annotated[str | None, typer.Option(help="Brokers, host:port.")]
-Prefix = Annotated[str | None, typer.Option(help="Of driftline's topics.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Ids = Annotated[
     list[str], typer.Argument(metavar="ID...", help="Ids of incidents, or how they begin.")
 ]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftline.cli._configured import configured
+from driftline.cli._configured import AsJson, Bootstrap, ConfigFile, Prefix, configured
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
-
-if TYPE_CHECKING:
-    pass
 
 
 def command(
@@ -29,12 +25,10 @@ def command(
     ] = None,
     why: Annotated[str | None, typer.Option(help="What is being done.")] = None,
     by: Annotated[str | None, typer.Option(help="Who says so; whoever is logged in.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="driftline.yaml; defaults where left out.")
-    ] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="Brokers, host:port.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Of driftline's topics.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tell that people work on models until a time, 30 days at most.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from driftline.cli._configured import configured
+from driftline.cli._configured import AsJson, Bootstrap, ConfigFile, Prefix, configured
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
@@ -22,13 +22,7 @@ app = typer.Typer(invoke_without_command=True, add_completion=False)
 
 RoutesFile = Annotated[Path, typer.Option("--routes", metavar="FILE", help="Where messages go.")]
 OwnRoutesFile = Annotated[Path | None, typer.Option("--routes", metavar="FILE", help="As above.")]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="driftline.yaml; defaults where left out.")
-]
-Bootstrap = Annotated[str | None, typer.Option(help="Brokers, host:port.")]
-Prefix = Annotated[str | None, typer.Option(help="Of driftline's topics.")]
 Group = Annotated[str, typer.Option(help="Consumer group; one process of it is at work.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FILE = Path("routes.yaml")
 GROUP = "driftline-notify"
 INTERRUPTED = 130

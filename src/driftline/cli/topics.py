@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from driftline.cli._configured import configured
-
-if TYPE_CHECKING:
-    pass
+from driftline.cli._configured import AsJson, Bootstrap, ConfigFile, Prefix, configured
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="driftline.yaml; defaults where left out.")
-]
-Bootstrap = Annotated[str | None, typer.Option(help="Brokers, host:port.")]
-Prefix = Annotated[str | None, typer.Option(help="Of driftline's topics.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftline.cli._configured import Bootstrap, ConfigFile, Prefix
+
 if TYPE_CHECKING:
     from driftline.ui.settings import Door
 
@@ -15,14 +17,12 @@ TOKEN = "DRIFTLINE_UI_TOKEN"  # noqa: S105 - the variable's name
 
 
 def command(
-    config: Annotated[
-        Path | None, typer.Option(help="driftline.yaml; defaults where left out.")
-    ] = None,
+    config: ConfigFile = None,
     contract: Annotated[
         list[str] | None, typer.Option(help="A contract, besides those of the configuration.")
     ] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="Brokers, host:port.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Of driftline's topics.")] = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
     outputs: Annotated[
         Path | None,
         typer.Option(

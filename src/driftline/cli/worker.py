@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from driftline.cli._book import load_book
+from driftline.cli._configured import Bootstrap, ConfigFile, Prefix
 from driftline.cli._logging import Format, fatal_as, set_up
 
 if TYPE_CHECKING:
@@ -22,14 +23,12 @@ log = logging.getLogger("driftline.worker")
 
 
 def command(
-    config: Annotated[
-        Path | None, typer.Option(help="driftline.yaml; defaults where left out.")
-    ] = None,
+    config: ConfigFile = None,
     contract: Annotated[
         list[str] | None, typer.Option(help="A contract, besides those of the configuration.")
     ] = None,
-    bootstrap: Annotated[str | None, typer.Option(help="Brokers, host:port.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Of driftline's topics.")] = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
     group: Annotated[str | None, typer.Option(help="Consumer group; workers share it.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Processes; one fails, all stop.")] = 1,
     health_port: Annotated[

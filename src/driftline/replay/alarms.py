@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from driftline.events.time import read_ts
-from driftline.replay.review.evidence import how_long
+from driftline.replay.durations import how_long
 
 if TYPE_CHECKING:
     from pathlib import Path

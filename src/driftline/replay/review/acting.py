@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import read_ts
+from driftline.replay.durations import how_long
 from driftline.replay.review.by_segment import decisions_by_segment, uplift_by_segment
-from driftline.replay.review.evidence import Evidence, day, how_long, share
+from driftline.replay.review.evidence import Evidence, day, share
 
 if TYPE_CHECKING:
     from driftline.replay.review.answers import Verdict

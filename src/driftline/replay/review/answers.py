@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from driftline.replay.alarms import alarms_in_words
+from driftline.replay.durations import how_long
 from driftline.replay.review.acting import acting
-from driftline.replay.review.evidence import Evidence, day, how_long
+from driftline.replay.review.evidence import Evidence, day
 from driftline.replay.review.going_wrong import going_wrong
 from driftline.replay.review.noticing import noticing
 

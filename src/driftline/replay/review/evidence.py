@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Evidence", "amount", "day", "how_long", "share"]
-
-_UNITS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+__all__ = ["Evidence", "amount", "day", "share"]
 
 
 @dataclass(frozen=True)
@@ -28,16 +26,6 @@ class Evidence:
 def day(instant: str) -> str:
     """Return the day of an instant, RFC 3339."""
     return instant[:10]
-
-
-def how_long(seconds: float) -> str:
-    """Return a length of time in words."""
-    for size, unit in _UNITS:
-        if seconds >= size or unit == "second":
-            count = seconds / size
-            told = f"{count:.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
-            return f"{told} {unit}{'' if told == '1' else 's'}"
-    raise AssertionError
 
 
 def amount(value: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from driftline.replay.durations import how_long
 from driftline.replay.review.by_segment import quality_by_segment
-from driftline.replay.review.evidence import Evidence, day, how_long
+from driftline.replay.review.evidence import Evidence, day
 
 if TYPE_CHECKING:
     from driftline.replay.review.answers import Verdict

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from driftline.replay.durations import how_long
 from driftline.replay.review.acting import counts_of
-from driftline.replay.review.evidence import Evidence, amount, how_long
+from driftline.replay.review.evidence import Evidence, amount
 
 if TYPE_CHECKING:
     from driftline.replay.review.answers import Verdict
