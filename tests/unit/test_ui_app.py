@@ -129,7 +129,12 @@ def test_beyond_loopback_somebody_has_to_log_in(tmp_path: Path) -> None:
     assert main(["ui", "--host", "0.0.0.0", "--from", str(tmp_path)]) == 2
 
 
-def test_the_token_lets_in_and_nothing_else_does(folder: Path, outputs: Path) -> None:
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example/", "/\\evil.example/", "https://evil.example/"]
+)
+def test_the_token_lets_in_and_nothing_else_does(
+    folder: Path, outputs: Path, elsewhere: str
+) -> None:
     async def call(client: TestClient) -> None:
         text = await said(client, "/models/credit-risk", 401)
         assert MODEL not in text.replace("/models/credit-risk", "")
@@ -137,7 +142,7 @@ def test_the_token_lets_in_and_nothing_else_does(folder: Path, outputs: Path) ->
         for path in ("/events", "/data/incidents/x"):
             assert "log in first" in await said(client, path, 401, headers={"Accept": "*/json"})
         assert (await client.get("/session")).status == 401
-        form = {"csrf": csrf_of(text), "name": "bo", "back": "//evil.example/"}
+        form = {"csrf": csrf_of(text), "name": "bo", "back": elsewhere}
         old = client.session.cookie_jar.filter_cookies(client.make_url("/"))["driftline_session"]
         wrong = await client.post("/login", data=form | {"token": TOKEN + "x"})
         assert (wrong.status, "That is not the token" in await wrong.text()) == (403, True)

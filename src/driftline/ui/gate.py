@@ -146,10 +146,9 @@ async def _ask(house: House, request: web.Request) -> web.StreamResponse:
 
 
 def _asking(_: object, back: str, fault: str) -> dict[str, str]:
-    return {
-        "back": back if back.startswith("/") and not back.startswith("//") else "/",
-        "fault": fault,
-    }
+    # Browsers take a backslash for a slash: both of these would be another host.
+    ours = back.startswith("/") and not back.startswith(("//", "/\\"))
+    return {"back": back if ours else "/", "fault": fault}
 
 
 async def log_in(request: web.Request) -> web.StreamResponse:
