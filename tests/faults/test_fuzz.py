@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
 
 from driftline.contract import Book, parse
 from driftline.replay.run import Request, replay
@@ -73,6 +74,7 @@ def _said(rng: random.Random, kind: str) -> dict[str, Any]:
             return {"kind": rng.choice(["retrained", "owner_confirmed", "odd"]), "version": "v1"}
 
 
+@pytest.mark.timeout(1_200)
 def test_every_event_is_counted_in_one_place(tmp_path: Path) -> None:
     """A million of them in the soak, which takes minutes."""
     count = 1_000_000 if os.environ.get(SOAK) else 12_000
