@@ -49,14 +49,17 @@ def coarse_card(card: Scorecard | Residuals) -> Scorecard | Residuals:
     return Scorecard(
         card.rows,
         dict(card.confusion),
-        *(
-            {
-                name: Counts.of(coarse_scores(counts.codes), counts.weights)
-                for name, counts in table.items()
-            }
-            for table in (card.scores, card.absent, card.present)
-        ),
+        *map(_coarse_table, (card.scores, card.absent, card.present)),
     )
+
+
+def _coarse_table(table: dict[str, Counts]) -> dict[str, Counts]:
+    rounded = {
+        name: Counts.of(coarse_scores(counts.codes), counts.weights)
+        for name, counts in table.items()
+    }
+    # Codes that become one may take each other back.
+    return {name: counts for name, counts in rounded.items() if counts.codes.size}
 
 
 def coarse_exposure(exposure: Exposure | ErrorProfile) -> Exposure | ErrorProfile:
