@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from driftline.cli._configured import Bootstrap, ConfigFile, Prefix
+from driftline.cli._configured import Bootstrap, ConfigFile, Prefix, configured
 
 
 def command(
@@ -23,13 +23,9 @@ def command(
     Reads windows, alerts and feedback to their ends and writes windows.jsonl, alerts.jsonl and
     feedback.jsonl: `cmp` with those of a replay of the same topics says whether both said the same.
     """
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
     from driftline.replay.export import export
 
-    effective = (load(config) if config is not None else Config()).with_overrides(
-        bootstrap=bootstrap, prefix=prefix
-    )
+    effective = configured(config, bootstrap, prefix)
     counts = export(effective.broker, effective.prefix, out)
     if as_json:
         typer.echo(json.dumps(counts))

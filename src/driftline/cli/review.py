@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driftline.cli._configured import configured
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -68,14 +70,10 @@ def _facts(
     config: Path | None,
     bootstrap: str | None,
 ) -> Facts:
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
     from driftline.cli._book import load_book
     from driftline.replay.review import read_facts
 
-    effective = (load(config) if config is not None else Config()).with_overrides(
-        bootstrap=bootstrap, prefix=None
-    )
+    effective = configured(config, bootstrap, None)
     contract = load_book(effective, [str(path) for path in named]).of(model)
     if outputs is not None:
         return read_facts(outputs, contract)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftline.cli._configured import Bootstrap, ConfigFile, Prefix
+from driftline.cli._configured import Bootstrap, ConfigFile, Prefix, configured
 
 if TYPE_CHECKING:
     from driftline.ui.settings import Door
@@ -80,17 +80,13 @@ def command(
     import asyncio
     import tempfile
 
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
     from driftline.cli._book import load_book
     from driftline.ui.serve import serve, serve_folder
     from driftline.ui.view import Limits
 
     _set_up_logging(verbose=verbose)
     door = _door(host, port, token_file, trust_header, trusted_proxy or [], host_name or [])
-    effective = (load(config) if config is not None else Config()).with_overrides(
-        bootstrap=bootstrap, prefix=prefix
-    )
+    effective = configured(config, bootstrap, prefix)
     book = load_book(effective, contract or [])
     limits = Limits(rows=keep_rows, days=keep_days, incidents=keep_incidents)
     if outputs is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import yaml
 
 from driftline.cli._book import load_book
-from driftline.cli._configured import Bootstrap, ConfigFile, Prefix
+from driftline.cli._configured import Bootstrap, ConfigFile, Prefix, configured
 from driftline.cli._logging import Format, fatal_as, set_up
 
 if TYPE_CHECKING:
@@ -54,9 +53,7 @@ def command(
     """
     set_up(log_format, verbose=verbose, quiet=quiet)
     with fatal_as(log_format):
-        effective = (_load(config) if config is not None else _defaults()).with_overrides(
-            bootstrap=bootstrap, prefix=prefix, group=group
-        )
+        effective = configured(config, bootstrap, prefix).with_overrides(group=group)
         if health_port is not None:
             effective = effective.with_health_port(health_port)
         book = load_book(effective, contract or [])
@@ -72,12 +69,6 @@ def command(
         asyncio.run(run(effective, book, until_idle_s=until_idle, parent_pipe=supervised))
 
 
-def _load(path: Path) -> Config:
-    from driftline.bus.config_file import load
-
-    return load(path)
-
-
 def _show(config: Config, book: Book, form: Format) -> None:
     """Tell what holds, defaults included and secrets masked."""
     from driftline.bus.config_file import printed
@@ -89,12 +80,6 @@ def _show(config: Config, book: Book, form: Format) -> None:
         return
     typer.echo(text, err=True)
     typer.echo(f"# {about}", err=True)
-
-
-def _defaults() -> Config:
-    from driftline.bus.config import Config
-
-    return Config()
 
 
 def _shares(arguments: list[str], concurrency: int, port: int) -> list[list[str]]:
