@@ -2,9 +2,10 @@
 
 An entry is a set of parts: the prediction itself, its labels, and what was decided and came of it,
 each as often as it was sent. What it amounts to is a function of that set, never of the order in
-which the parts came: when one more comes, the difference between the two sums is what is new.
-Corrections, duplicates and labels that came before their prediction need no rules of their own, and
-two workers that read the partitions in another order agree in the end, slot by slot.
+which the parts were read: a slot is told what the parts that came by its end amount to and those
+that came before it did not. So one more part changes its own slot and later ones, never one that is
+closed. Corrections, duplicates and labels that came before their prediction need no rules of their
+own, and two workers that read the partitions in another order agree, slot by slot.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def segment_of(prediction: Told | None, served: Told | None) -> Segment:
 
 
 def worth(parts: list[Part], horizon: int) -> Counter[Claim]:
-    """Return what a set of parts amounts to.
+    """Return what a set of parts amounts to, in no slot yet (`at` is 0).
 
     Parameters
     ----------
@@ -131,103 +132,55 @@ def worth(parts: list[Part], horizon: int) -> Counter[Claim]:
         How long after the prediction a label counts, microseconds.
     """
     out: Counter[Claim] = Counter()
+    parts = sorted(parts, key=_order)
     if parts and parts[0].kind in ROWS:
         _compare(out, parts, horizon)
         return out
-    made = sorted((p for p in parts if p.kind == PREDICTION), key=_order)
-    labels = sorted((p for p in parts if p.kind == LABEL), key=_order)
-    later = sorted((p for p in parts if p.kind in {DECISION, OUTCOME}), key=_order)
+    made = [part for part in parts if part.kind == PREDICTION]
     if not made:
-        _wait(out, labels, later)
+        _wait(out, parts)
         return out
     first = made[0]
     about = _told(first)
-    out[Claim("predicted", first.at, about)] += 1
+    out[Claim("predicted", 0, about)] += 1
     for other in made[1:]:
-        out[Claim("repeated", other.at, _told(other))] += 1
-    held: Part | None = None
-    for number, label in enumerate(labels):
-        told = _told(label)
-        if number == 0 and label.at < first.at:
-            # It waited: that was counted when it came, and is over now.
-            out[Claim("waiting", label.at, None, told)] += 1
-            out[Claim("waiting", first.at, None, told)] -= 1
-        at = max(label.at, first.at)
-        if label.ts > first.ts + horizon:
-            out[Claim("too late", at, about, told)] += 1
-        elif held is not None and held.body == label.body:
-            out[Claim("again", label.at, about, told)] += 1
-        else:
-            if held is not None:
-                out[Claim("paired", at, about, _told(held))] -= 1
-            out[Claim("first" if held is None else "paired", at, about, told)] += 1
-            held = label
-    if later:
-        _follow(out, first, labels, later, horizon)
+        out[Claim("repeated", 0, _told(other))] += 1
+    state = _State()
+    for part in parts:
+        if part.kind == PREDICTION:
+            continue
+        late = part.ts > first.ts + horizon
+        if late or not state.take(part):
+            what = "too late" if late else "again"
+            out[Claim(named(what, part), 0, about, **part_of(part))] += 1
+    state.tell(out, about)
     return out
 
 
 def _compare(out: Counter[Claim], parts: list[Part], horizon: int) -> None:
     """Hold the row that was served first against the one that training made of it last."""
-    served = min((p for p in parts if p.kind == SERVED), key=_order, default=None)
-    trained = sorted((p for p in parts if p.kind == TRAINED), key=_order)
-    if served is None:
-        for part in trained:
-            out[Claim(named("waiting", part), part.at, None, **part_of(part))] += 1
-        return
+    served = next((part for part in parts if part.kind == SERVED), None)
     held: Part | None = None
-    for part in trained:
-        if part.at < served.at:
-            out[Claim(named("waiting", part), part.at, None, **part_of(part))] += 1
-            out[Claim(named("waiting", part), served.at, None, **part_of(part))] -= 1
-        at = max(part.at, served.at)
-        if part.ts > served.ts + horizon:
-            out[Claim(named("too late", part), at, None, **part_of(part))] += 1
+    for part in parts:
+        if part.kind == SERVED:
             continue
-        if held is not None:
-            if held.body == part.body:
-                continue
-            out[Claim("compared", at, None, **part_of(served), **part_of(held))] -= 1
-        out[Claim("compared", at, None, **part_of(served), **part_of(part))] += 1
-        held = part
+        if served is None:
+            out[Claim(named("waiting", part), 0, None, **part_of(part))] += 1
+        elif part.ts > served.ts + horizon:
+            out[Claim(named("too late", part), 0, None, **part_of(part))] += 1
+        elif held is None or held.body != part.body:
+            held = part
+    if served is not None and held is not None:
+        out[Claim("compared", 0, None, **part_of(served), **part_of(held))] += 1
 
 
-def _wait(out: Counter[Claim], labels: list[Part], later: list[Part]) -> None:
+def _wait(out: Counter[Claim], parts: list[Part]) -> None:
     """Count what came for a prediction that nobody has seen: one thing of each kind waits."""
     seen = set()
-    for part in (*labels, *later):
+    for part in parts:
         what = "again" if part.kind in seen else "waiting"
         seen.add(part.kind)
-        out[Claim(named(what, part), part.at, None, **part_of(part))] += 1
-
-
-def _follow(
-    out: Counter[Claim], first: Part, labels: list[Part], later: list[Part], horizon: int
-) -> None:
-    """Go through what was decided and what came of it, in the order of arrival."""
-    for kind in (DECISION, OUTCOME):
-        early = next((part for part in later if part.kind == kind), None)
-        if early is not None and early.at < first.at:
-            what, said = named("waiting", early), {SAID[kind]: _told(early)}
-            out[Claim(what, early.at, None, **said)] += 1
-            out[Claim(what, first.at, None, **said)] -= 1
-    state = _State(_told(first))
-    for part in sorted((*labels, *later), key=lambda p: (max(p.at, first.at), p.kind, _order(p))):
-        at = max(part.at, first.at)
-        if part.ts > first.ts + horizon:
-            if part.kind != LABEL:
-                out[Claim(named("too late", part), at, state.about, **part_of(part))] += 1
-            continue
-        before = state.claims()
-        if not state.take(part):
-            if part.kind != LABEL:
-                out[Claim(named("again", part), at, state.about, **part_of(part))] += 1
-            continue
-        after = state.claims()
-        for claim in before - after:
-            out[claim._replace(at=at)] -= 1
-        for claim in after - before:
-            out[claim._replace(at=at)] += 1
+        out[Claim(named(what, part), 0, None, **part_of(part))] += 1
 
 
 def part_of(part: Part) -> dict[str, Told]:
@@ -241,36 +194,42 @@ def named(what: str, part: Part) -> str:
 
 
 class _State:
-    """The last label, the last decision and the last outcome of each kind, as they come."""
+    """The first and the last label, the last decision and the last outcome of each kind."""
 
-    def __init__(self, about: Told) -> None:
-        self.about = about
+    def __init__(self) -> None:
+        self._first: Part | None = None
         self._held: dict[Any, Part] = {}
 
     def take(self, part: Part) -> bool:
-        """Take a part in; return whether anything is new with it."""
+        """Take the next part in, by event time; return whether anything is new with it."""
         kind = (OUTCOME, part.body[1]) if part.kind == OUTCOME else part.kind
         held = self._held.get(kind)
-        if held is not None and (held.body == part.body or _order(held) > _order(part)):
+        if held is not None and held.body == part.body:
             return False
         self._held[kind] = part
+        if part.kind == LABEL and self._first is None:
+            self._first = part
         return True
 
-    def claims(self) -> set[Claim]:
-        """Return what is so by now, in no slot yet."""
+    def tell(self, out: Counter[Claim], about: Told) -> None:
+        """Count what is so by now of a prediction."""
         label, decision = (self._held.get(kind) for kind in (LABEL, DECISION))
-        outcomes = [part for part in self._held.values() if part.kind == OUTCOME]
-        outcomes.sort(key=lambda part: part.body[1] or "")
-        out = set()
+        known = None if label is None else _told(label)
+        if self._first is not None:
+            first = _told(self._first)
+            out[Claim("first", 0, about, first)] += 1
+            if first != known:
+                out[Claim("paired", 0, about, first)] -= 1
+                out[Claim("paired", 0, about, known)] += 1
         said = None if decision is None else _told(decision)
         if said is not None:
-            known = None if label is None else _told(label)
-            out.add(Claim("decided", 0, self.about, known, said))
+            out[Claim("decided", 0, about, known, said)] += 1
+        outcomes = [part for part in self._held.values() if part.kind == OUTCOME]
+        outcomes.sort(key=lambda part: part.body[1] or "")
         if outcomes:
             value = sum(part.body[0] for part in outcomes)
             told = max(part.ts for part in outcomes), (value,)
-            out.add(Claim("tried", 0, self.about, None, said, told))
-        return out
+            out[Claim("tried", 0, about, None, said, told)] += 1
 
 
 _claim = partial(tuple.__new__, Claim)
@@ -298,9 +257,22 @@ def differ(held: list[Part], new: Part, horizon: int) -> list[tuple[Claim, int]]
     if len(held) == 1 and held[0].kind == LABEL and new.kind == PREDICTION:
         return _meet(new, held[0], horizon)
     # These are nearly all that a join sees, and need no sums.
-    out = worth([*held, new], horizon)
-    out.subtract(worth(held, horizon))
-    return [(claim, times) for claim, times in out.items() if times]
+    return _added(held, new, horizon)
+
+
+def _added(held: list[Part], new: Part, horizon: int) -> list[tuple[Claim, int]]:
+    """Return what a part adds to its own slot and to those after it in which others came."""
+    found: list[tuple[Claim, int]] = []
+    told: Counter[Claim] = Counter()
+    for at in sorted({new.at, *(part.at for part in held if part.at > new.at)}):
+        by_then = [part for part in held if part.at <= at]
+        adds = worth([*by_then, new], horizon)
+        adds.subtract(worth(by_then, horizon))
+        fresh = adds.copy()
+        fresh.subtract(told)
+        found += [(claim._replace(at=at), times) for claim, times in fresh.items() if times]
+        told = adds
+    return found
 
 
 def _meet(made: Part, label: Part, horizon: int) -> list[tuple[Claim, int]]:
