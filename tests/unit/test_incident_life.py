@@ -38,6 +38,7 @@ class Story:
         self.stops = stops
         self.incidents = Incidents(contract)
         self.alerts: list[dict[str, Any]] = []
+        self.times: list[str] = []
         self.feedback: list[dict[str, Any]] = []
         self.alarms: list[dict[str, Any]] = []
 
@@ -94,7 +95,9 @@ class Story:
                 decoded = msgspec.json.decode(value, type=shape)
                 # Nothing is written that the shape does not name.
                 assert msgspec.to_builtins(decoded) == orjson.loads(value)
-        alerts = [orjson.loads(value)["data"] for _, value in step.alerts]
+        events = [orjson.loads(value) for _, value in step.alerts]
+        self.times += [event["time"] for event in events]
+        alerts = [event["data"] for event in events]
         self.alerts += alerts
         self.feedback += [orjson.loads(value) for _, value in step.feedback]
         self.alarms += [orjson.loads(value) for _, value in step.windows]
@@ -114,6 +117,16 @@ class Story:
 
 def instant(at: int) -> str:
     return format_ts(START + at)
+
+
+def test_times_of_changes_never_go_back() -> None:
+    story = Story()
+    story.happens(HOUR, "page")
+    # The slot of the all-clear ended before the verdict was given, and was closed after it.
+    assert story.does(HOUR + 50 * SECOND, "incident_judged", verdict="true")[0][0] == "judged"
+    assert story.happens(HOUR + MINUTE // 2, "clear")[0][0] == "resolved"
+    assert story.told["resolved_at"] == format_ts(START + HOUR + MINUTE // 2)
+    assert story.times == sorted(story.times)
 
 
 def test_somebody_acknowledges_it_and_when_it_comes_back_it_is_open_anew():

@@ -90,8 +90,8 @@ class Incident:
         Of the finding that opened it, event time in microseconds.
     delay
         How long after its change that finding came, microseconds.
-    number
-        Count of changes reported so far.
+    number, told_at
+        Count of changes reported so far, and event time of the last one, microseconds.
     alert
         The opening finding's part of the alert, repeated when it is resolved.
     severity, held
@@ -120,6 +120,7 @@ class Incident:
     change_point: int
     detected_at: int
     number: int = 0
+    told_at: int | None = None
     resolved_at: int | None = None
     alert: dict[str, Any] = field(default_factory=dict)
     members: list[Member] = field(default_factory=list)
@@ -206,7 +207,7 @@ class Change:
     reason
         Why it is reported, in a few words.
     at
-        Event time of the change, microseconds.
+        Event time of the change, microseconds; not before the change before it.
     finding
         The finding that made it; None where it was time, a person or a new reference.
     incident

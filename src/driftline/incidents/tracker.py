@@ -350,6 +350,11 @@ class Incidents:
 
     def _turned(self, incident: Incident, turn: Turn, at: int, finding: Finding | None) -> Change:
         incident.number += 1
+        if incident.told_at is not None:
+            # An act may come before slots close that ended before it: sorted by time, as files are,
+            # changes stay in the order of their numbers.
+            at = max(at, incident.told_at)
+        incident.told_at = at
         copy = deepcopy(incident)
         return Change(turn.state, incident.number, turn.reason, at, finding, copy, turn.escalate_to)
 
