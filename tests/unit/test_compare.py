@@ -300,6 +300,40 @@ def test_the_verdict_is_told_in_a_sentence() -> None:
     assert "nobody has said what really happened" in alone.sentence
 
 
+def test_one_change_of_several_found_later_is_told() -> None:
+    changes = tuple(
+        Known("m", (name,), ("drift",), CHANGE.since, CHANGE.until) for name in ("x", "y", "z")
+    )
+    at = CHANGE.since + HOUR
+    soon = scored(KnownAll(changes, complete=True), *(alarm(n, at, feature=n) for n in "xyz"))
+    late = scored(
+        KnownAll(changes, complete=True),
+        *(alarm(n, at + HOUR * (n == "x"), feature=n) for n in "xyz"),
+    )
+    assert told_of(soon, late).sentence == (
+        "A is better: it finds 1 of 3 known changes 1 h sooner; neither pages for nothing."
+    )
+
+
+def test_pages_that_differ_in_nothing_else_are_told() -> None:
+    meant = Known("m", ("y",), (), START, START + DAY, "expected")
+    known = KnownAll((CHANGE, meant))
+    hit = alarm("hit", CHANGE.since + HOUR)
+    told = told_of(
+        scored(known, hit, alarm("meant", START + HOUR, feature="y")), scored(known, hit)
+    )
+    assert told.sentence == (
+        "B is better: it never pages about what was expected (A: once); "
+        "neither pages for nothing, and both find the one known change at the same time."
+    )
+    more = told_of(scored(known, hit), scored(known, hit, alarm("odd", START + 40 * DAY)))
+    assert more.best is None
+    assert more.sentence == (
+        "It is a choice: B pages twice in all (A: once); "
+        "neither pages for nothing, and both find the one known change at the same time."
+    )
+
+
 def test_lengths_of_time_have_two_units() -> None:
     lengths = {0: "0 s", 45: "45 s", 7_800: "2 h 10 min", 86_400: "1 d", 90_061: "1 d 1 h"}
     assert {each: exactly(each * SECOND) for each in lengths} == lengths

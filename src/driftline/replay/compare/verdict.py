@@ -112,6 +112,7 @@ def _beats(one: Score, other: Score) -> bool:
     pairs = [
         (float(one.found), float(other.found)),
         (-float(_noise(one)), -float(_noise(other))),
+        (-float(one.judged("expected")), -float(other.judged("expected"))),
         *(
             (-float(mine.delay), -float(theirs.delay))
             for mine, theirs in zip(one.findings, other.findings, strict=True)
@@ -176,16 +177,26 @@ def _against(one: Score, letter: str, other: Score) -> str:
         for mine, theirs in zip(one.findings, other.findings, strict=True)
         if mine.delay is not None and theirs.delay is not None
     ]
-    change = sorted(both)[len(both) // 2] if both else 0
-    what = "the others" if more else _things(len(both), len(one.findings))
-    if change:
-        median = " (median)" if len(both) > 1 else ""
+    moved = sorted(delay for delay in both if delay)
+    if moved:
+        change = moved[len(moved) // 2]
+        others = more and len(moved) == len(both)
+        what = "the others" if others else _things(len(moved), len(one.findings))
+        median = " (median)" if len(moved) > 1 else ""
         when = f"{exactly(abs(change))} {'later' if change > 0 else 'sooner'}{median}"
         said.append((-change, f"finds {what} {when}"))
     elif both and not more:
+        what = _things(len(both), len(one.findings))
         alike += f"{', and ' if alike else ''}both find {what} at the same time"
     elif not one.found and not more:
         alike += f"{', and ' if alike else ''}neither finds what happened"
+    mine, theirs = one.judged("expected"), other.judged("expected")
+    if mine != theirs:
+        told = f"{_pages(mine)} about what was expected ({letter}: {_times(theirs)})"
+        said.append((theirs - mine, told))
+    if not said:
+        mine, theirs = len(one.pages), len(other.pages)
+        said.append((theirs - mine, f"{_pages(mine)} in all ({letter}: {_times(theirs)})"))
     return _joined(said) + (f"; {alike}" if alike else "")
 
 
@@ -216,6 +227,10 @@ def _quieter(one: Score, letter: str, other: Score) -> tuple[list[tuple[float, s
         times = f"{factor:.0f} times" if factor >= 1.95 else f"{abs(mine - theirs) / theirs:.0%}"
         told = f"{what} {times} {'less' if mine < theirs else 'more'} ({mine} against {theirs})"
     return [(better, told)], ""
+
+
+def _pages(count: int) -> str:
+    return f"pages {_times(count)}" if count else "never pages"
 
 
 def _times(count: int) -> str:
