@@ -19,9 +19,8 @@ from driftline.bus.config import (
 )
 from driftline.bus.errors import ConfigError
 from driftline.contract.blocks import BlockOf, Field, ListOf, MapOf
-from driftline.contract.errors import Fault
 from driftline.contract.kinds import FAULTY, Choice, Duration, Integer, Text
-from driftline.contract.nodes import BOOL, Findings, documents
+from driftline.contract.nodes import BOOL, Findings, documents, text_of
 from driftline.contract.types import Block
 from driftline.events.errors import MappingError
 from driftline.events.frame import EventType
@@ -225,11 +224,10 @@ def load(path: Path) -> Config:
     ConfigError
         With every fault of the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([Fault(str(path), None, None, "$", "a readable file", why)]) from error
+    findings = Findings(str(path))
+    text = text_of(path, findings)
+    if text is None:
+        raise ConfigError(findings.faults)
     return parse(text, str(path), path.parent)
 
 

@@ -11,8 +11,9 @@ from driftline.contract.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-__all__ = ["Findings", "child", "describe", "documents", "number", "short"]
+__all__ = ["Findings", "child", "describe", "documents", "number", "short", "text_of"]
 
 _CORE: Final = "tag:yaml.org,2002:"
 NULL, BOOL, INT, FLOAT, STR = (f"{_CORE}{name}" for name in ("null", "bool", "int", "float", "str"))
@@ -81,6 +82,17 @@ class Findings:
     def ordered(self) -> list[Fault]:
         """Return the faults as a reader of the file meets them."""
         return sorted(self.faults, key=lambda fault: (fault.line or 0, fault.column or 0))
+
+
+def text_of(path: Path, findings: Findings, at: str = "$") -> str | None:
+    """Read a file that stands at a path of the document; None and a fault where it cannot be."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        named = why if str(path) == findings.file else f"{path}: {why}"
+        findings.add_at(None, at, "a readable file", named)
+        return None
 
 
 def documents(text: str, findings: Findings) -> Iterator[yaml.Node]:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import msgspec
 
 from driftline.contract.blocks import BlockOf, Field, ListOf, MapOf, Scope
-from driftline.contract.errors import Fault
 from driftline.contract.kinds import FAULTY, RATE, Choice, Duration, Integer, Text
-from driftline.contract.nodes import Findings, child, documents
+from driftline.contract.nodes import Findings, child, documents, text_of
 from driftline.errors import UsageError
 from driftline.events.outputs import FindingKind
 from driftline.notify.routes import (
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
     import yaml
 
+    from driftline.contract.errors import Fault
     from driftline.contract.kinds import Schema
     from driftline.contract.types import Block
 
@@ -258,11 +258,10 @@ def load(path: Path) -> Routes:
     RoutesError
         With every fault of the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise RoutesError([Fault(str(path), None, None, "$", "a readable file", why)]) from error
+    findings = Findings(str(path))
+    text = text_of(path, findings)
+    if text is None:
+        raise RoutesError(findings.faults)
     return parse(text, str(path), path.parent)
 
 
@@ -304,11 +303,8 @@ def _finished(name: str, stated: dict[str, Any], base: Path, findings: Findings)
 
 
 def _template(path: Path, place: str, findings: Findings) -> str:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        findings.add_at(None, place, "a readable file", f"{path}: {why}")
+    text = text_of(path, findings, place)
+    if text is None:
         return ""
     template = Template(text)
     strange = sorted(set(template.get_identifiers()) - set(FIELDS))
