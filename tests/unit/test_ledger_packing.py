@@ -11,11 +11,8 @@ from driftline.contract import Book, parse
 from driftline.events.frame import Frame
 from driftline.events.record import Source
 from driftline.ledger.packing import LedgerError, Packer, unpack
-from driftline.ledger.store import Store, StoreError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from driftline.events.frame import EventType
 
 SOURCE = Source("t", 3)
@@ -97,22 +94,3 @@ def test_only_what_joins_need_is_sent() -> None:
 def test_what_is_not_ours_is_named(value: bytes) -> None:
     with pytest.raises(LedgerError, match="ledger topic: expected"):
         unpack(value)
-
-
-def test_a_store_that_somebody_has_open_is_a_clear_error(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s", 10**12)
-    with pytest.raises(StoreError, match=r"a store that can be opened, got: .*lock"):
-        Store(tmp_path / "s", 10**12)
-    store.close()
-
-
-def test_a_store_keeps_entries_with_how_far_they_go(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s", 10**12)
-    assert store.position == 0
-    store.put({b"m\0a": b"1", b"m\0b": b"2"}, 7)
-    store.put({b"m\0a": b"3"}, 9)
-    assert store.get([b"m\0a", b"m\0b", b"m\0c"]) == [b"3", b"2", None]
-    store.close()
-    again = Store(tmp_path / "s", 10**12)
-    assert (again.position, again.get([b"m\0a"])) == (9, [b"3"])
-    again.close()

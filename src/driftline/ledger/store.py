@@ -20,6 +20,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from driftline.contract.types import DAY, SECOND
 from driftline.errors import DriftlineError
 
 if TYPE_CHECKING:
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "StoreError"]
 
-SECOND = 1_000_000
 POSITION = b"\x00position"
 """No model has an empty name, so that no entry has this key."""
 CACHE_BYTES = 64 * 2**20
 BUFFER_BYTES = 32 * 2**20
 """Written to disk when so much has come; two of them at a time are held."""
 BLOOM_BITS = 10
+LONGEST = 5 * 365 * DAY
+"""RocksDB counts times to live, and the times at which they end, in 32 bits of seconds."""
 
 
 class StoreError(DriftlineError):
@@ -54,7 +56,7 @@ class Store:
         Made if it is not there.
     keep
         How long an entry is kept after it was last written, wall time, microseconds; RocksDB drops
-        it at some compaction after that.
+        it at some compaction after that. None, and more than five years: as long as the store.
 
     Raises
     ------
@@ -67,11 +69,17 @@ class Store:
     two write buffers, a cache and ten bits an entry for filters.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep: int | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        ttl = AccessType.read_write().with_ttl(max(1, keep // SECOND))
+        access = AccessType.read_write()
+        if keep is not None and keep <= LONGEST:
+            access = access.with_ttl(max(1, keep // SECOND))
+        # Named: without it, rocksdict 0.3.29 gives a database that is there its time to live twice.
+        # The second takes the last bytes of an entry for the time at which it was written, and the
+        # next compaction drops nearly all there is.
+        families = {"default": _options()}
         try:
-            self._db: Any = Rdict(str(folder), _options(), access_type=ttl)
+            self._db: Any = Rdict(str(folder), _options(), families, access)
         except Exception as error:
             msg = f"{folder}: expected a store that can be opened, got: {error}"
             raise StoreError(msg) from error

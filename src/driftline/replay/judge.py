@@ -10,7 +10,7 @@ import msgspec
 from driftline.contract import Book
 from driftline.events.record import Record, Source
 from driftline.pipeline.detect import Detect
-from driftline.pipeline.marks import FOREVER, encode_mark
+from driftline.pipeline.marks import encode_mark
 from driftline.pipeline.references import reference_message
 from driftline.replay.canonical import Key, Sorted, event_key, window_key
 from driftline.replay.deadletters import deadletter_key, deadletter_line
@@ -144,7 +144,7 @@ class Judge:
             from driftline.ledger.store import Store
             from driftline.pipeline.join import Join
 
-            store = Store(spool / f"ledger-{share.place}", FOREVER)
+            store = Store(spool / f"ledger-{share.place}", None)
             self._join = Join(LEDGER, sources, mine, store)
         ledger = [LEDGER] if self._join is not None else []
         self._detect = Detect(book, [*sources, *ledger], references)
