@@ -32,7 +32,8 @@ def write_page(path: Path, told: Told) -> None:
     outlooks = told.foresight.outlooks()
     style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
     script = "\n".join(
-        read_asset(assets, name) for name in ("uPlot.iife.min.js", "colors.js", "foretold.js")
+        read_asset(assets, name)
+        for name in ("uPlot.iife.min.js", "colors.js", "axes.js", "foretold.js")
     )
     kinds = list(dict.fromkeys(each.kind for each in outlooks))
     groups = [[each for each in outlooks if each.kind == kind] for kind in kinds]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REPORT_SCRIPTS", "Model", "page", "read_asset", "to_script"]
 
-REPORT_SCRIPTS = ("uPlot.iife.min.js", "colors.js", "plots.js", "report.js")
+REPORT_SCRIPTS = ("uPlot.iife.min.js", "colors.js", "axes.js", "plots.js", "report.js")
 MAX_INCIDENTS = 200
 MAX_RANKED = 200
 MAX_DRILLS = 200

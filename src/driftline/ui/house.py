@@ -34,7 +34,7 @@ __all__ = ["HOUSE", "PERSON", "SESSION", "House", "assets"]
 T = TypeVar("T")
 THREADS = 4
 REPORTS = (
-    *("uPlot.iife.min.js", "uPlot.min.css", "colors.js", "plots.js"),
+    *("uPlot.iife.min.js", "uPlot.min.css", "colors.js", "axes.js", "plots.js"),
     *("report.css", "review.css"),
 )
 """Assets that the reports are made of too; they lie with those."""

@@ -1,25 +1,9 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const utc = (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC");
-  const when = (ts) => new Date(ts * 1e3).toISOString().slice(0, 16).replace("T", " ");
   const LANE = 44, TOP = 26, AXIS = 42;
   const WIDE = 760;
   const brief = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
-  // From which step of the axis on: the label, and what stands under it where year or day change.
-  const DATES = [
-    [31536000, "{YYYY}", null, null, null, null, null, null, 1],
-    [2419200, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-    [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-    [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
-    [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
-  ];
-  const axis = () => ({
-    stroke: color("quiet"),
-    grid: { stroke: color("rule"), width: 1 },
-    ticks: { stroke: color("rule"), width: 1 },
-    font: "12px system-ui, sans-serif",
-  });
 
   // True pages are discs, false ones crosses, others squares; notices are small rings.
   function mark(ctx, x, y, size, alarm) {
@@ -125,12 +109,13 @@
       return best;
     };
 
+    const axis = axes.plain(12);
     const chart = new uPlot({
       width: Math.max(240, host.clientWidth),
       height: count * LANE + TOP + AXIS,
       padding: [TOP, wide && !named ? 24 + 7 * Math.max(...data.lanes.map((l) => l.told.length)) : 14,
         0, 0],
-      tzDate: utc,
+      tzDate: axes.utc,
       legend: { show: false },
       cursor: { y: false, points: { show: false }, drag: { x: !named, y: false } },
       scales: {
@@ -139,8 +124,8 @@
         y: { range: [0, count] },
       },
       axes: [
-        { ...axis(), space: 74, size: AXIS, values: DATES },
-        { ...axis(), size: wide && !named ? 24 + 8 * Math.max(...data.lanes.map((l) => label(l).length))
+        { ...axis, space: 74, size: AXIS, values: axes.dates },
+        { ...axis, size: wide && !named ? 24 + 8 * Math.max(...data.lanes.map((l) => label(l).length))
           : 30, grid: { show: false }, ticks: { show: false },
           font: "600 13px system-ui, sans-serif", stroke: color("ink"),
           splits: () => data.lanes.map((_, place) => lane(place)),
@@ -153,7 +138,7 @@
           const found = u.cursor.left >= 0 ? nearest(u) : null;
           head.textContent = found
             ? `${found.each.letter}, ${found.alarm.page ? "page" : "notice"} ` +
-              `${when(found.alarm.at)}: ${found.alarm.named}: ${found.alarm.text}`
+              `${axes.when(found.alarm.at)}: ${found.alarm.named}: ${found.alarm.text}`
             : rest;
         }],
       },
@@ -184,17 +169,18 @@
         place ? 16 : 0}px;vertical-align:middle;border-top:3px solid ${shade(place)}`;
       return [swatch, `${l.letter} ${total(l).at(-1)}`];
     }), "\u2003dashed: the false pages that are promised at most");
+    const axis = axes.plain(12);
     const chart = new uPlot({
       width: Math.max(240, host.clientWidth),
       height: 210,
       padding: [10, 14, 0, 0],
-      tzDate: utc,
+      tzDate: axes.utc,
       legend: { show: false },
       cursor: { points: { size: 5 }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: [data.first, data.last] },
         y: { range: (_, __, high) => [0, Math.max(1, ...lines.map((l) => l.values.at(-1))) * 1.12] } },
-      axes: [{ ...axis(), space: 74, size: AXIS, values: DATES },
-        { ...axis(), size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] }],
+      axes: [{ ...axis, space: 74, size: AXIS, values: axes.dates },
+        { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000] }],
       series: [{}, ...all.map(({ label, stroke, width, dash, paths }) =>
         ({ label, stroke, width, dash, paths, points: { show: false } }))],
     }, [times, ...all.map((line) => line.values)], box);

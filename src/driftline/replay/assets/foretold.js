@@ -50,12 +50,7 @@
   }
 
   function draw({ box, head, plot }) {
-    const axis = {
-      stroke: color("quiet"),
-      grid: { stroke: color("rule"), width: 1 },
-      ticks: { stroke: color("rule"), width: 1 },
-      font: "11px system-ui, sans-serif",
-    };
+    const axis = axes.plain(11);
     const line = { stroke: color("line"), width: 2, points: { show: true, size: 6 } };
     const hidden = { stroke: "transparent", points: { show: false } };
     const chart = new uPlot(

@@ -8,17 +8,7 @@ const driftlinePlots = (() => {
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
   const say = (v, share) => (v == null ? "–" : share ? percent.format(v)
     : Math.abs(v) < 1e4 ? plain.format(v) : short.format(v));
-  const utc = (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC");
   const HEIGHT = 160;
-  // From which step of the axis on: the label, and what stands under it where year or day change.
-  const NONE = null;
-  const DATES = [
-    [31536000, "{YYYY}", NONE, NONE, NONE, NONE, NONE, NONE, 1],
-    [2419200, "{MMM}", "\n{YYYY}", NONE, NONE, NONE, NONE, NONE, 1],
-    [86400, "{D} {MMM}", "\n{YYYY}", NONE, NONE, NONE, NONE, NONE, 1],
-    [60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", NONE, "\n{D} {MMM}", NONE, NONE, NONE, 1],
-    [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", NONE, "\n{D} {MMM}", NONE, NONE, NONE, 1],
-  ];
 
   // Vertical lines where a change is estimated to have begun, and where it was detected; the
   // interval that it lies in is shaded.
@@ -69,12 +59,7 @@ const driftlinePlots = (() => {
     head.append(title);
     box.append(head);
     host.append(box);
-    const axis = {
-      stroke: color("quiet"),
-      grid: { stroke: color("rule"), width: 1 },
-      ticks: { stroke: color("rule"), width: 1 },
-      font: "11px system-ui, sans-serif",
-    };
+    const axis = axes.plain(11);
     const series = lines.map((line) => ({
       label: line.label,
       stroke: line.stroke,
@@ -88,7 +73,7 @@ const driftlinePlots = (() => {
       {
         width: Math.max(200, box.clientWidth),
         height: HEIGHT,
-        tzDate: utc,
+        tzDate: axes.utc,
         legend: { show: false },
         cursor: { sync: { key: options.sync }, drag: { x: true, y: false }, points: { size: 5 } },
         scales: {
@@ -105,7 +90,7 @@ const driftlinePlots = (() => {
           },
         },
         axes: [
-          { ...axis, space: 70, size: 40, values: DATES },
+          { ...axis, space: 70, size: 40, values: axes.dates },
           { ...axis, size: 52, values: (_, ticks) => ticks.map((v) => say(v, options.share)) },
         ],
         bands: options.band ? [{ series: [2, 1], fill: color("band") }] : [],
@@ -117,7 +102,7 @@ const driftlinePlots = (() => {
               const at = u.cursor.idx;
               head.textContent = "";
               if (at == null) return head.append(title);
-              const when = new Date(times[at] * 1e3).toISOString().slice(0, 16).replace("T", " ");
+              const when = axes.when(times[at]);
               const told = lines
                 .filter((line) => line.label)
                 .map((line) => `${line.label} ${say(line.values[at], options.share)}`);

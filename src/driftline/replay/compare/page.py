@@ -53,7 +53,8 @@ def write_page(comparison: Comparison, out: Path) -> None:
     styles = ("uPlot.min.css", "report.css", "compare.css")
     style = "\n".join(read_asset(assets, name) for name in styles)
     script = "\n".join(
-        read_asset(assets, name) for name in ("uPlot.iife.min.js", "colors.js", "compare.js")
+        read_asset(assets, name)
+        for name in ("uPlot.iife.min.js", "colors.js", "axes.js", "compare.js")
     )
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
