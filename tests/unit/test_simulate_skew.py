@@ -57,7 +57,9 @@ def test_training_recomputes_every_row_as_it_was_served_a_minute_later_or_more()
         assert row["at"] >= made["at"] + 1 / 60
 
 
-@pytest.mark.parametrize(("name", "mistake", "of"), MISTAKES, ids=str)
+@pytest.mark.parametrize(
+    ("name", "mistake", "of"), MISTAKES, ids=[f"{name}-{mistake}" for name, mistake, _ in MISTAKES]
+)
 def test_a_mistake_is_made_in_its_share_of_the_rows(
     name: str, mistake: str, of: Callable[[Any], Any]
 ) -> None:
