@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from driftline.cli._configured import configured
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from driftline.bus.config import Config
     from driftline.contract import Contract
     from driftline.stats import Column, Reference
 
@@ -52,7 +53,7 @@ def build(
     from driftline.replay.references import build_reference
 
     planned = _contract(contract, model)
-    reference = build_reference(planned, source, _config(config))
+    reference = build_reference(planned, source, configured(config, None, None))
     target = out or Path(f"{planned.model}.reference.json")
     target.write_bytes(reference.to_json())
     typer.echo(
@@ -140,7 +141,7 @@ def check(
     from driftline.replay.references import build_reference
 
     planned = _contract(contract, model)
-    reference = build_reference(planned, source, _config(config))
+    reference = build_reference(planned, source, configured(config, None, None))
     told = foretell(planned, reference, events_per_slot, horizon, features or [], seed)
     if report is not None:
         from driftline.replay.foretold_page import write_page
@@ -177,13 +178,6 @@ def _contract(path: Path, model: str | None) -> Contract:
         msg = f"{path}: expected --model, one of {', '.join(book.models)}"
         raise UsageError(msg)
     return book.of(model)
-
-
-def _config(path: Path | None) -> Config:
-    from driftline.bus.config import Config
-    from driftline.bus.config_file import load
-
-    return Config() if path is None else load(path)
 
 
 def _table(reference: Reference) -> Table:

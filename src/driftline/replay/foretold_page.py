@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from driftline.replay.foretold import Told, label
-from driftline.replay.page import read_asset, to_script
+from driftline.replay.page import CHART_SCRIPTS, read_assets, to_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +27,9 @@ TITLES = {
 
 def write_page(path: Path, told: Told) -> None:
     """Write one HTML file that needs no network and nothing beside it."""
-    assets = resources.files("driftline.replay") / "assets"
     outlooks = told.foresight.outlooks()
-    style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
-    script = "\n".join(
-        read_asset(assets, name)
-        for name in ("uPlot.iife.min.js", "colors.js", "axes.js", "foretold.js")
-    )
+    style = read_assets("uPlot.min.css", "report.css")
+    script = read_assets(*CHART_SCRIPTS, "foretold.js")
     kinds = list(dict.fromkeys(each.kind for each in outlooks))
     groups = [[each for each in outlooks if each.kind == kind] for kind in kinds]
     data = [_plots(told, group) for group in groups]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,15 +16,16 @@ from driftline.replay.summary import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from importlib.resources.abc import Traversable
 
     from driftline.replay.history import Drawn, History
     from driftline.replay.quality import ModelQuality
     from driftline.replay.summary import Drilled, Found, Summary
 
-__all__ = ["REPORT_SCRIPTS", "Model", "page", "read_asset", "to_script"]
+__all__ = ["CHART_SCRIPTS", "REPORT_SCRIPTS", "Model", "page", "read_assets", "to_script"]
 
-REPORT_SCRIPTS = ("uPlot.iife.min.js", "colors.js", "axes.js", "plots.js", "report.js")
+CHART_SCRIPTS = ("uPlot.iife.min.js", "colors.js", "axes.js")
+"""What every script that draws charts needs before it."""
+REPORT_SCRIPTS = (*CHART_SCRIPTS, "plots.js", "report.js")
 MAX_INCIDENTS = 200
 MAX_RANKED = 200
 MAX_DRILLS = 200
@@ -59,7 +61,6 @@ def page(
     summary: Summary,
     models: list[Model],
     left_out: int,
-    assets: Traversable,
     quality: Sequence[ModelQuality] = (),
 ) -> str:
     """Write the whole page.
@@ -68,8 +69,6 @@ def page(
     ----------
     left_out
         Models that are not drawn.
-    assets
-        Folder with the styles and scripts to put into the page.
     quality
         Of the models whose quality was told.
     """
@@ -95,8 +94,8 @@ def page(
         for m in models
     ]
     data = {"models": drawn_models, "quality": [chart(each) for each in quality]}
-    style = "\n".join(read_asset(assets, name) for name in ("uPlot.min.css", "report.css"))
-    script = "\n".join(read_asset(assets, name) for name in REPORT_SCRIPTS)
+    style = read_assets("uPlot.min.css", "report.css")
+    script = read_assets(*REPORT_SCRIPTS)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -297,6 +296,7 @@ def to_script(data: Any) -> str:
     return orjson.dumps(data).decode().replace("<", "\\u003c")
 
 
-def read_asset(assets: Traversable, name: str) -> str:
-    """Return the text of a style or a script."""
-    return (assets / name).read_text(encoding="utf-8")
+def read_assets(*names: str) -> str:
+    """Return the text of styles, or of scripts, one after the other."""
+    assets = resources.files("driftline.replay") / "assets"
+    return "\n".join((assets / name).read_text(encoding="utf-8") for name in names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import read_ts
@@ -48,9 +47,8 @@ def write_report(out: Path, summary: Summary, references: Mapping[str, Reference
     # Models with something to tell come first, then those with more rows.
     order = sorted(histories, key=lambda name: (-len(found[name]), -histories[name].rows, name))
     models = [_model(windows, histories[name], found[name]) for name in order[:MAX_MODELS]]
-    assets = resources.files("driftline.replay") / "assets"
     quality = read_quality(windows, MAX_MODELS)
-    text = page(summary, models, len(order) - len(models), assets, quality)
+    text = page(summary, models, len(order) - len(models), quality)
     (out / "report.html").write_text(text, encoding="utf-8")
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from driftline.events.time import format_ts, short_ts
 from driftline.replay.compare.candidates import differences
 from driftline.replay.compare.verdict import exactly
 from driftline.replay.compare.words import columns_of, delay_of, row_of
-from driftline.replay.page import read_asset, to_script
+from driftline.replay.page import CHART_SCRIPTS, read_assets, to_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +39,6 @@ def write_page(comparison: Comparison, out: Path) -> None:
     -----
     Bounded: 16 lanes of 2,000 alarms, 200 things that happened.
     """
-    assets = resources.files("driftline.replay") / "assets"
     body = [
         _head(comparison),
         _lanes(comparison),
@@ -50,12 +48,8 @@ def write_page(comparison: Comparison, out: Path) -> None:
         *(_against(comparison, place) for place in range(1, len(comparison.scored))),
         _fields(comparison),
     ]
-    styles = ("uPlot.min.css", "report.css", "compare.css")
-    style = "\n".join(read_asset(assets, name) for name in styles)
-    script = "\n".join(
-        read_asset(assets, name)
-        for name in ("uPlot.iife.min.js", "colors.js", "axes.js", "compare.js")
-    )
+    style = read_assets("uPlot.min.css", "report.css", "compare.css")
+    script = read_assets(*CHART_SCRIPTS, "compare.js")
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -192,11 +192,12 @@ def _against(one: Score, letter: str, other: Score) -> str:
         alike += f"{', and ' if alike else ''}neither finds what happened"
     mine, theirs = one.judged("expected"), other.judged("expected")
     if mine != theirs:
-        told = f"{_pages(mine)} about what was expected ({letter}: {_times(theirs)})"
+        told = f"{_often('pages', mine)} about what was expected ({letter}: {_times(theirs)})"
         said.append((theirs - mine, told))
     if not said:
         mine, theirs = len(one.pages), len(other.pages)
-        said.append((theirs - mine, f"{_pages(mine)} in all ({letter}: {_times(theirs)})"))
+        told = f"{_often('pages', mine)} in all ({letter}: {_times(theirs)})"
+        said.append((theirs - mine, told))
     return _joined(said) + (f"; {alike}" if alike else "")
 
 
@@ -218,10 +219,8 @@ def _quieter(one: Score, letter: str, other: Score) -> tuple[list[tuple[float, s
         both = f"both page{' for nothing' if judged else ''} {_times(mine)}"
         return [], both if mine else f"neither {what}"
     better = theirs - mine
-    if not mine:
-        told = f"never {what} ({letter}: {_times(theirs)})"
-    elif not theirs or min(mine, theirs) < FEW:
-        told = f"{what} {_times(mine)} ({letter}: {_times(theirs)})"
+    if min(mine, theirs) < FEW:
+        told = f"{_often(what, mine)} ({letter}: {_times(theirs)})"
     else:
         factor = max(mine, theirs) / min(mine, theirs)
         times = f"{factor:.0f} times" if factor >= 1.95 else f"{abs(mine - theirs) / theirs:.0%}"
@@ -229,8 +228,8 @@ def _quieter(one: Score, letter: str, other: Score) -> tuple[list[tuple[float, s
     return [(better, told)], ""
 
 
-def _pages(count: int) -> str:
-    return f"pages {_times(count)}" if count else "never pages"
+def _often(what: str, count: int) -> str:
+    return f"{what} {_times(count)}" if count else f"never {what}"
 
 
 def _times(count: int) -> str:

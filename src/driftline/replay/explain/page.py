@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from driftline.replay.explain.case import clock
@@ -20,7 +19,7 @@ from driftline.replay.explain.telling import (
     whom,
     worded,
 )
-from driftline.replay.page import REPORT_SCRIPTS, read_asset, to_script
+from driftline.replay.page import REPORT_SCRIPTS, read_assets, to_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,11 +33,9 @@ __all__ = ["page"]
 
 def page(told: Explanation) -> str:
     """Write the page."""
-    found, assets = told.case.found, resources.files("driftline.replay") / "assets"
-    style = "\n".join(
-        read_asset(assets, name) for name in ("uPlot.min.css", "report.css", "explain.css")
-    )
-    script = "\n".join(read_asset(assets, name) for name in REPORT_SCRIPTS)
+    found = told.case.found
+    style = read_assets("uPlot.min.css", "report.css", "explain.css")
+    script = read_assets(*REPORT_SCRIPTS)
     close = {} if told.course is None else {found.incident: [_plot(told.course, found.kind)]}
     data = {"models": [{"close": close}], "quality": []}
     title = f"{found.model}: {headline(told)}"

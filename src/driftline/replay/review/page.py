@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from driftline.events.time import format_ts, short_ts
-from driftline.replay.page import read_asset
+from driftline.replay.page import read_assets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +28,7 @@ MARKS = {
 
 def page(facts: Facts, answers: Sequence[Answer]) -> str:
     """Write the page."""
-    assets = files("driftline.replay") / "assets"
-    style = "\n".join(read_asset(assets, name) for name in ("report.css", "review.css"))
+    style = read_assets("report.css", "review.css")
     model = escape(facts.contract.model)
     assert facts.as_of is not None
     until = short_ts(format_ts(facts.as_of))
