@@ -24,7 +24,7 @@ from driftline.bench.detectors.promise import watch as watch_stream
 from driftline.bench.detectors.run import Asked, run
 from driftline.bench.detectors.watched import Watched, contract_for, is_page, needs_of
 from driftline.cli import main
-from driftline.contract import MINUTE, SECOND, Rate
+from driftline.contract import HOUR, MINUTE, SECOND, Rate
 from driftline.detect import budget_slots
 from driftline.stats import Pane, Reference
 
@@ -162,9 +162,12 @@ def test_panes_are_as_cheap_as_the_detectors_allow() -> None:
         assert needs_of(contract_for(MINUTE, None, names)) == needs
 
 
-def test_every_law_has_a_hundred_features() -> None:
-    assert {len(law.marginals) for law in [*LAWS.values(), *MONTHS.values()]} == {FEATURES}
-    assert {law.slot for law in MONTHS.values()} == {MINUTE}
+def test_every_law_has_a_hundred_features_but_the_hourly_one() -> None:
+    laws = {**LAWS, **MONTHS}
+    hourly = laws.pop("hourly@30d")
+    assert (len(hourly.marginals), hourly.slot) == (10, HOUR)
+    assert {len(law.marginals) for law in laws.values()} == {FEATURES}
+    assert {law.slot for name, law in laws.items() if name in MONTHS} == {MINUTE}
     assert all(find(name).name == name for name in [*LAWS, *MONTHS])
 
 
@@ -174,12 +177,18 @@ def test_the_promise_is_the_contracts() -> None:
 
 
 def test_streams_cover_what_was_asked_for() -> None:
-    streams = plan(("normal", "weekly"), 40_000, 10, 3, None)
-    assert [s.number for s in streams if s.law == "weekly"] == [0, 1]
-    assert [s.number for s in streams if s.law == "normal"] == [0, 1, 2, 3, 4]
-    for name in ("normal", "weekly"):
-        assert sum(s.slots for s in streams if s.law == name) == 40_000
-    assert len(plan(("rows500",), 40_000, 10, 3, None)) == 10
+    for name, references in {"weekly": 2, "normal": 5, "rows500": 10}.items():
+        streams = plan(name, 40_000, 10, 3, None)
+        assert [s.number for s in streams] == list(range(references))
+        assert sum(s.slots for s in streams) == 40_000
+
+
+def test_a_law_is_watched_for_months_of_its_own_slots() -> None:
+    full = Asked()
+    assert full.slots_of("normal@30d") == 20 * 43_200
+    assert full.slots_of("hourly@30d") == 20 * 720
+    assert full.slots_of("normal") == 400_000
+    assert Asked(slots=7_000).slots_of("hourly@30d") == 7_000
 
 
 def outcome(pages: int, slots: int = 4_000) -> Outcome:

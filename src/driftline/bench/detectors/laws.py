@@ -19,7 +19,7 @@ from driftline.bench.detectors.marginals import (
     student,
     zero_inflated,
 )
-from driftline.contract import MINUTE, SECOND
+from driftline.contract import HOUR, MINUTE, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,11 @@ DAY_SLOTS = 24 * 60 // 10
 """Slots of 10 minutes in a day."""
 
 
-def _iid(name: str, about: str, *kinds: Marginal, rows: int = ROWS) -> Law:
+def _iid(
+    name: str, about: str, *kinds: Marginal, rows: int = ROWS, features: int = FEATURES
+) -> Law:
     """Take the kinds in turns until there are enough columns."""
-    marginals = tuple(kinds[i % len(kinds)] for i in range(FEATURES))
+    marginals = tuple(kinds[i % len(kinds)] for i in range(features))
     return Law(name, about, marginals, 10 * SECOND, rows)
 
 
@@ -121,7 +123,13 @@ LAWS: Mapping[str, Law] = _named(
 
 _MIXED = _iid("mixed", "all kinds of columns, some with missing values", *mixed())
 
-MONTHS: Mapping[str, Law] = _named(
-    *(replace(law, name=f"{law.name}@30d", slot=MINUTE) for law in (_NORMAL, _MIXED, LAWS["ar.5"]))
+_HOURLY = replace(
+    _iid("hourly@30d", "ten normal columns, slots of an hour", normal(), features=10), slot=HOUR
 )
-"""Watched at the contract's default, one page in 30 days, with slots of 60 s."""
+
+MONTHS: Mapping[str, Law] = _named(
+    *(replace(law, name=f"{law.name}@30d", slot=MINUTE) for law in (_NORMAL, _MIXED, LAWS["ar.5"])),
+    _HOURLY,
+)
+"""Watched at the contract's default, one page in 30 days, with slots of 60 s; or of an hour, where
+detectors that take every value can be watched for a hundred months."""

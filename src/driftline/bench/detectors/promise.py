@@ -64,24 +64,18 @@ class Outcome(NamedTuple):
 
 
 def plan(
-    names: Sequence[str], slots: int, streams: int, seed: int, detectors: tuple[str, ...] | None
+    law: str, slots: int, streams: int, seed: int, detectors: tuple[str, ...] | None
 ) -> list[Stream]:
-    """Cut the slots of each law into streams.
+    """Cut the slots for which a law is watched into streams.
 
     Parameters
     ----------
-    slots
-        Slots to watch each law for.
     streams
-        References drawn for each law where these are short, as luck weighs most there; half as
-        many from 20,000 rows on, a fifth from 100,000 on: building one takes a minute then.
+        References drawn of a law where these are short, as luck weighs most there; half as many
+        from 20,000 rows on, a fifth from 100,000 on: building one takes a minute then.
     """
-    return [
-        Stream(name, number, slots // count, seed, detectors)
-        for name in names
-        for count in [_references(find(name).rows, streams)]
-        for number in range(count)
-    ]
+    count = _references(find(law).rows, streams)
+    return [Stream(law, number, slots // count, seed, detectors) for number in range(count)]
 
 
 def _references(rows: int, most: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from driftline.bench.cores import Cores
@@ -16,6 +16,7 @@ from driftline.bench.detectors.laws import LAWS, MONTHS
 from driftline.bench.detectors.pool import run_all
 from driftline.bench.detectors.size import FULL, QUICK, forecast
 from driftline.bench.machine import describe
+from driftline.contract import DAY
 from driftline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from driftline.bench.detectors.windows import Judged
 
 __all__ = ["Asked", "Found", "run"]
+
+MONTH = 30 * DAY
+"""A model-month, microseconds."""
+SILENT_S = 60.0
+"""Seconds after which a law that is not done yet is told of."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,15 @@ class Asked:
     @property
     def size(self) -> Size:
         """How much is run."""
-        size = QUICK if self.quick else FULL
-        if self.slots is None:
-            return size
-        return replace(size, slots=self.slots, month_slots=self.slots)
+        return QUICK if self.quick else FULL
+
+    def slots_of(self, law: str) -> int:
+        """Return for how many slots a law is watched."""
+        if self.slots is not None:
+            return self.slots
+        return (
+            int(self.size.months * MONTH) // MONTHS[law].slot if law in MONTHS else self.size.slots
+        )
 
 
 @dataclass(frozen=True)
@@ -114,10 +125,11 @@ def run(asked: Asked, notify: Callable[[str], None]) -> Found:
     size, seed, processes = asked.size, asked.seed, asked.processes
     names = _chosen("--laws", asked.laws, [*LAWS, *MONTHS], everything=asked.everything)
     changes = _chosen("--changes", asked.changes, list(CHANGES), everything=asked.everything)
-    short, long = [n for n in names if n in LAWS], [n for n in names if n in MONTHS]
     streams = [
-        *promise.plan(short, size.slots, size.streams, seed, asked.detectors),
-        *promise.plan(long, size.month_slots, size.month_streams, seed, asked.detectors),
+        stream
+        for name in names
+        for most in [size.month_streams if name in MONTHS else size.streams]
+        for stream in promise.plan(name, asked.slots_of(name), most, seed, asked.detectors)
     ]
     batches = [
         delay.Batch(number, size.runs, seed, asked.detectors, tuple(changes))
@@ -188,23 +200,28 @@ def _chosen(
 
 
 class _Progress:
-    """Tells of a law when all of its streams are done."""
+    """Tells of a law when all of its streams are done, and of one that takes long once a minute."""
 
     def __init__(self, streams: Sequence[Stream], notify: Callable[[str], None]) -> None:
         self._left = Counter(stream.law for stream in streams)
         self._held: dict[str, list[Outcome]] = {}
         self._notify = notify
+        self._told = time.monotonic()
 
     def __call__(self, outcome: Outcome) -> None:
         held = self._held.setdefault(outcome.law, [])
         held.append(outcome)
         self._left[outcome.law] -= 1
-        if not self._left[outcome.law]:
-            (kept,) = promise.gather(held)
-            self._notify(
-                f"{kept.law}: {kept.achieved} pages in {kept.slots:,} slots, "
-                f"{kept.promised:.3g} promised: {kept.verdict}"
-            )
+        left = self._left[outcome.law]
+        if left and time.monotonic() - self._told < SILENT_S:
+            return
+        (kept,) = promise.gather(held)
+        self._notify(
+            f"{kept.law}: {kept.achieved} pages in {kept.slots:,} slots, "
+            f"{kept.promised:.3g} promised: "
+            + (f"{left} of {left + len(held)} streams to go" if left else kept.verdict)
+        )
+        self._told = time.monotonic()
 
 
 def _counting(

@@ -25,8 +25,8 @@ class Size:
     ----------
     slots, streams
         For each law at one page in 4,000 slots: slots, and references drawn.
-    month_slots, month_streams
-        For each law at one page in 30 days; 43,200 slots are a model-month.
+    months, month_streams
+        For each law at one page in 30 days: model-months, and references drawn.
     references, runs
         For each change: references drawn, and runs on each, for one column and for ten.
     foretold
@@ -39,7 +39,7 @@ class Size:
 
     slots: int
     streams: int
-    month_slots: int
+    months: float
     month_streams: int
     references: int
     runs: int
@@ -51,7 +51,7 @@ class Size:
 FULL = Size(
     slots=400_000,
     streams=40,
-    month_slots=20 * 43_200,
+    months=20,
     month_streams=40,
     references=20,
     runs=5,
@@ -62,7 +62,7 @@ FULL = Size(
 QUICK = Size(
     slots=4_000,
     streams=2,
-    month_slots=4_000,
+    months=0.1,
     month_streams=2,
     references=2,
     runs=2,

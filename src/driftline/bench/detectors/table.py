@@ -58,7 +58,7 @@ def print_found(found: Found, console: Console) -> None:
 
 
 def _print_promise(laws: Sequence[Kept], console: Console) -> None:
-    table = Table(title="False pages on stationary traffic, 100 features, 100 events a slot")
+    table = Table(title="False pages on stationary traffic, 100 events a slot")
     table.add_column("law", no_wrap=True)
     table.add_column("panes")
     for head in ("slots", "promised", "achieved", "ratio", "upper", "worst"):
