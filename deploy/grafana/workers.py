@@ -229,6 +229,44 @@ def workers() -> Any:
                 width=8,
             )
         )
+        .with_row(board.Row("Are people told"))
+        .with_panel(
+            lines(
+                "Messages that wait",
+                "How long the oldest message that is due has waited, by route.",
+                "s",
+                ("max by (route) (driftline_notify_waiting_seconds)", "{{route}}"),
+                alert="DriftlineNotifyWaiting",
+                width=8,
+            )
+        )
+        .with_panel(
+            lines(
+                "Messages delivered",
+                "An hour, by route; heartbeats among them.",
+                "short",
+                ("sum by (route) (increase(driftline_notify_delivered_total[1h]))", "{{route}}"),
+                alert="DriftlineNotifyGone",
+                width=8,
+            )
+        )
+        .with_panel(
+            lines(
+                "Failed and given up",
+                "Attempts that failed, and messages that were given up, an hour, by route.",
+                "short",
+                (
+                    "sum by (route) (increase(driftline_notify_failed_total[1h]))",
+                    "{{route}} failed",
+                ),
+                (
+                    "sum by (route) (increase(driftline_notify_buried_total[1h]))",
+                    "{{route}} given up",
+                ),
+                alert="DriftlineNotifyBuried",
+                width=8,
+            )
+        )
         .with_row(board.Row("Who does what"))
         .with_panel(
             lines(

@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import msgspec
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
 from tests.integration._receivers import (
     ROUTING_KEY,
     SECRET,
@@ -22,6 +25,7 @@ from tests.integration._receivers import (
     Http,
     Mailbox,
     alertmanager_program,
+    free_port,
     until,
 )
 from tests.unit._watched import Watched
@@ -54,6 +58,7 @@ class Place:
         )
         self.routes = folder / "routes.yaml"
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.ports: list[int] = []
         kafka.create(f"{prefix}alerts", PARTITIONS, cleanup_policy="compact")
 
     @property
@@ -92,10 +97,14 @@ class Place:
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         number = len(self.processes)
+        self.ports.append(free_port())
         log, out = (self.folder / f"{name}-{number}" for name in ("log", "out"))
         with log.open("wb") as err, out.open("wb") as std:
             process = subprocess.Popen(
-                [sys.executable, "-m", "driftline", "notify", *self.options, *more],
+                [
+                    *(sys.executable, "-m", "driftline", "notify", *self.options, *more),
+                    *("--health-port", str(self.ports[-1])),
+                ],
                 env=os.environ | self.environment,
                 stdout=std,
                 stderr=err,
@@ -106,6 +115,20 @@ class Place:
     def log(self, number: int = -1) -> str:
         number %= len(self.processes)
         return (self.folder / f"log-{number}").read_text()
+
+    def measured(self, name: str, number: int = -1) -> dict[str, float]:
+        """Return what a process says of a metric, by route; nothing before it listens."""
+        try:
+            with urlopen(f"http://127.0.0.1:{self.ports[number]}/metrics", timeout=10) as answer:
+                families = list(text_string_to_metric_families(answer.read().decode()))
+        except URLError:
+            return {}
+        return {
+            sample.labels.get("route", ""): sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == f"driftline_notify_{name}"
+        }
 
     def out(self) -> list[dict[str, Any]]:
         found = [
@@ -196,10 +219,15 @@ def test_one_fault_in_ten_models_is_one_message_on_each_route(place: Place) -> N
         server.stop()
     place.publish(mended(models, HOUR))
     until(lambda: place.log().count("attempt 2 failed") >= 3, what="they are tried again")
+    waiting = place.measured("waiting_seconds")
+    assert min(waiting[name] for name in ("slack", "hook", "pager", "mail")) > 0.5
+    assert place.measured("failed_total")["slack"] >= 2
     for server in place.servers:
         server.start()
     until(lambda: place.all_have(2), what=f"each heard that it is over: {place.counts()}")
     until(lambda: place.in_alertmanager() == 0, what="it is over in Alertmanager")
+    until(lambda: not any(place.measured("waiting").values()), what="nobody waits")
+    assert set(place.measured("buried_total").values()) == {0}
     assert {body["state"] for body in place.http.webhook} == {"opened", "resolved"}
 
     # The process dies, the fault comes back, another process takes over.
@@ -238,12 +266,15 @@ def test_another_process_stands_by_and_takes_over(place: Place) -> None:
     place.publish([one])
     until(lambda: place.all_have(1), what=f"told once: {place.counts()}")
     assert "at work" not in place.log(1)
+    until(lambda: place.measured("at_work", 1) == {"": 0}, what="the second stands by")
+    assert place.measured("at_work", 0) == {"": 1}
     first.terminate()
     assert first.wait(30) == 0
     until(lambda: "at work: 1 causes known" in place.log(1), what="the second is at work")
     one.clears("income", HOUR)
     place.publish([one])
     until(lambda: place.all_have(2), what=f"the second tells on: {place.counts()}")
+    assert place.measured("at_work", 1) == {"": 1}
     second.send_signal(signal.SIGINT)
     assert second.wait(30) == 0
 

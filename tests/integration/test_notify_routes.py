@@ -31,6 +31,7 @@ from driftline.contract.types import HOUR, SECOND, Owner
 from driftline.notify.courier import Courier
 from driftline.notify.desk import Desk
 from driftline.notify.form import parse
+from driftline.notify.measures import Metrics
 from driftline.notify.message import Message
 from driftline.notify.senders import sender_of
 from driftline.notify.slack import payload as slack_payload
@@ -81,6 +82,7 @@ class Line:
         (self.route,) = routes.routes
         self.routes = routes
         self.desk = Desk(routes.routes)
+        self.metrics = Metrics([self.route.name])
         self.buried: list[tuple[Message, dict[str, str]]] = []
 
     async def bury(self, key: str, value: bytes, headers: Any) -> None:
@@ -99,7 +101,7 @@ class Line:
 
         async with open_session() as session:
             sender = sender_of(self.route, session)
-            courier = Courier(self.route, self.routes, sender, self.bury, now)
+            courier = Courier(self.route, self.routes, sender, self.bury, now, self.metrics)
             for alert in alerts:
                 self.desk.on_alert(alert, now())
             work = asyncio.ensure_future(courier.run(self.desk, keep, lambda: None))

@@ -84,8 +84,12 @@ def test_what_is_mounted_and_asked_for_is_there() -> None:
             assert port.startswith("127.0.0.1:"), "nothing listens beyond loopback"
     config = load(folder("compose") / "driftline.yaml")
     scrape = yaml.safe_load((folder("prometheus") / "prometheus.yaml").read_text("utf-8"))
-    (job,) = scrape["scrape_configs"]
-    assert job["static_configs"] == [{"targets": [f"worker:{config.health.port}"]}]
+    args = shlex.split(SERVICES["notify"]["command"])
+    port = args[args.index("--health-port") + 1]
+    assert {job["job_name"]: job["static_configs"] for job in scrape["scrape_configs"]} == {
+        "driftline": [{"targets": [f"worker:{config.health.port}"]}],
+        "driftline-notify": [{"targets": [f"notify:{port}"]}],
+    }
     (alertmanager,) = scrape["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
     assert alertmanager.partition(":")[0] in SERVICES
     grafana = folder("compose") / "grafana"

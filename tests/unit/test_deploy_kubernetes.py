@@ -93,7 +93,7 @@ def test_its_command_line_is_one(name: str) -> None:
     assert str(context.params["config"]) == "/etc/driftline/driftline.yaml"
 
 
-@pytest.mark.parametrize("name", ["ui", "worker"])
+@pytest.mark.parametrize("name", ["notify", "ui", "worker"])
 def test_probes_ask_where_somebody_listens(name: str) -> None:
     container = containers(name)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -104,6 +104,8 @@ def test_probes_ask_where_somebody_listens(name: str) -> None:
     args = container["args"]
     if name == "worker":
         assert ports == {"health": load(FOLDER / "config" / "driftline.yaml").health.port}
+    elif name == "notify":
+        assert ports == {"health": int(args[args.index("--health-port") + 1])}
     else:
         assert ports == {"http": int(args[args.index("--port") + 1])}
 
@@ -166,8 +168,8 @@ def test_the_operators_rules_are_those_of_the_file(tmp_path: Path) -> None:
     assert body["kind"] == "PrometheusRule"
     rules = (ROOT / "deploy" / "prometheus" / "rules.yaml").read_text("utf-8")
     assert body["spec"] == yaml.safe_load(rules)
-    (monitor,) = read("monitoring/podmonitor.yaml")
-    chosen = monitor["spec"]["selector"]["matchLabels"].items()
-    assert chosen <= PODS["worker"]["metadata"]["labels"].items()
-    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-    assert endpoint["port"] in {port["name"] for port in containers("worker")["ports"]}
+    for monitor, name in zip(read("monitoring/podmonitor.yaml"), ("worker", "notify"), strict=True):
+        chosen = monitor["spec"]["selector"]["matchLabels"].items()
+        assert chosen <= PODS[name]["metadata"]["labels"].items()
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        assert endpoint["port"] in {port["name"] for port in containers(name)["ports"]}

@@ -11,7 +11,9 @@ import pytest
 import yaml
 from tests.unit._programs import program
 
-from driftline.bus.measures import MEASURES, PROCESS
+from driftline.bus.instruments import PROCESS
+from driftline.bus.measures import MEASURES
+from driftline.notify import measures as notify
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FOLDER = DEPLOY / "prometheus"
@@ -23,7 +25,7 @@ def existing() -> set[str]:
     suffixes = {"histogram": ("_bucket", "_count", "_sum")}
     return set(PROCESS) | {
         f"driftline_{each.name}{suffix}"
-        for each in MEASURES
+        for each in (*MEASURES, *notify.MEASURES)
         for suffix in suffixes.get(each.kind, ("",))
     }
 

@@ -18,19 +18,21 @@ from tests.unit._programs import program
 
 from driftline.bus.clock import Clock
 from driftline.bus.config import Config, OutputConfig
-from driftline.bus.measures import MEASURES, OTHER, PROCESS
+from driftline.bus.instruments import PROCESS
+from driftline.bus.measures import MEASURES, OTHER
 from driftline.bus.metrics import Metrics
-from driftline.bus.metrics_reference import markdown
 from driftline.bus.offsets import SafeOffset
 from driftline.bus.otlp import OtlpExport, wanted
 from driftline.bus.owners import DetectOwner, ObserveOwner
 from driftline.bus.transport import Chunk
 from driftline.cli import main
+from driftline.cli._metrics_reference import markdown
 from driftline.contract import Book, Contract
 from driftline.contract.types import Budget, Rate, ReferencePlan
 from driftline.errors import UsageError
 from driftline.events.mapping import InputSpec
 from driftline.events.record import Record, Source
+from driftline.notify import measures as notify
 from driftline.pipeline.detect import Detect
 from driftline.pipeline.observe import Observe
 from driftline.pipeline.output import Output
@@ -142,7 +144,8 @@ def test_the_reference_is_what_the_code_makes(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == markdown()
     assert main(["metrics", "--json"]) == 0
     listed = orjson.loads(capsys.readouterr().out)
-    assert [each["name"] for each in listed] == [f"driftline_{each.name}" for each in MEASURES]
+    both = (*MEASURES, *notify.MEASURES)
+    assert [each["name"] for each in listed] == [f"driftline_{each.name}" for each in both]
 
 
 def test_everything_that_is_told_is_documented(bench: Bench) -> None:

@@ -6,13 +6,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-from prometheus_client.exposition import choose_encoder
-
+from driftline.bus.endpoint import Endpoint
 from driftline.bus.errors import BrokerError
-from driftline.errors import DriftlineError
 
 if TYPE_CHECKING:
+    from driftline.bus.endpoint import Answer
     from driftline.bus.runtime import Runtime
 
 __all__ = ["Health"]
@@ -31,34 +29,13 @@ class Health:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._runner: web.AppRunner | None = None
-        self.stalled_s = 0.0
-
-    async def start(self) -> None:
-        """Listen, if a port is configured."""
-        config = self._runtime.config.health
-        if not config.port:
-            return
-        app = web.Application()
-        app.add_routes(
-            [
-                web.get("/live", self._live),
-                web.get("/ready", self._ready),
-                web.get("/metrics", self._metrics),
-            ]
+        self.endpoint = Endpoint(
+            runtime.config.health,
+            runtime.metrics.registry,
+            self.refresh,
+            {"/live": self._live, "/ready": self._ready},
         )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, config.host, config.port).start()
-        except OSError as error:
-            msg = f"health: {config.host}:{config.port}: {error.strerror or error}"
-            raise DriftlineError(msg) from error
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        self.stalled_s = 0.0
 
     async def watch(self) -> None:
         """Look after progress, for ever; raises when a worker has stood still for too long."""
@@ -92,23 +69,14 @@ class Health:
         }
         return max(waiting.items(), key=lambda item: item[1], default=("", 0.0))
 
-    async def _live(self, _: web.Request) -> web.Response:
+    def _live(self) -> Answer:
         live = self.stalled_s <= self._runtime.config.health.stalled_after / SECOND
-        body = {"live": live, "stalled_seconds": round(self.stalled_s, 1)}
-        return web.json_response(body, status=200 if live else 503)
+        return live, {"live": live, "stalled_seconds": round(self.stalled_s, 1)}
 
-    async def _ready(self, _: web.Request) -> web.Response:
+    def _ready(self) -> Answer:
         ready = self._runtime.assigned
-        body = {
+        return ready, {
             "ready": ready,
             "partitions": sorted(str(source) for source in self._runtime.owners),
             "idle": sorted(str(source) for source in self._runtime.idle.idle),
         }
-        return web.json_response(body, status=200 if ready else 503)
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        self.refresh()
-        encode, kind = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(
-            body=encode(self._runtime.metrics.registry), headers={"Content-Type": kind}
-        )

@@ -7,16 +7,9 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
-
 from driftline import __version__
-from driftline.bus.measures import TOPICS, instruments
+from driftline.bus.instruments import instruments, new_registry
+from driftline.bus.measures import MEASURES, TOPICS
 from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
 from driftline.bus.standings import Standings
 from driftline.pipeline.marks import FOREVER, NEVER
@@ -54,12 +47,8 @@ class Metrics:
     """
 
     def __init__(self, book: Book, clock: Clock, models: int) -> None:
-        # A second series for each counter, with the time at which it was made: nobody asks for it.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
-        self._of = instruments(self.registry)
+        self.registry = new_registry()
+        self._of = instruments(self.registry, MEASURES)
         self._of["build_info"].labels(__version__).set(1)
         self._clock = clock
         self._standings = Standings(self._of, book, models)

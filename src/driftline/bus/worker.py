@@ -85,7 +85,7 @@ async def run(
     helpers: list[asyncio.Task[None]] = []
     try:
         await runtime.start()
-        await health.start()
+        await health.endpoint.start()
         helpers.append(loop.create_task(_stop_when(stopping, runtime)))
         runtime.run(health.watch())
         if otlp is not None:
@@ -99,7 +99,7 @@ async def run(
         for helper in helpers:
             helper.cancel()
         _end_for_certain()
-        await health.stop()
+        await health.endpoint.stop()
         await runtime.stop()
         if otlp is not None and helpers:  # else there was no start, and nothing to tell
             await otlp.stop()

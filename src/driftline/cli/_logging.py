@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import orjson
 import typer
@@ -16,9 +16,12 @@ from driftline.cli import in_one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Format", "fatal_as", "set_up"]
+__all__ = ["Format", "LogFormat", "fatal_as", "set_up"]
 
 Format = Literal["text", "json"]
+LogFormat = Annotated[
+    Format, typer.Option(help="json: one object a line, what ends the command too.")
+]
 FIELDS = ("topic", "partition", "offset", "model", "configuration")
 """What a record may carry beside its message (``extra=``), and nothing else."""
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -45,19 +48,17 @@ class JsonLines(logging.Formatter):
         return orjson.dumps(body, default=str).decode()
 
 
-def set_up(form: Format = "text", *, verbose: bool = False, quiet: bool = False) -> None:
-    """Log to standard error.
+def set_up(form: Format, level: int, *, verbose: bool = False) -> None:
+    """Log to standard error, from a level on.
 
     Parameters
     ----------
     verbose
         What Faust and aiokafka say too.
-    quiet
-        Only errors.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=logging.ERROR if quiet else logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[handler])
     # Their errors come with pages of tracebacks; what ends a worker is told in one line at the end.
     for name in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.CRITICAL + 1)
@@ -69,8 +70,8 @@ def fatal_as(form: Format) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if form == "text":
-            raise  # the command line has a line for it
+        if form == "text" or isinstance(error, typer.Exit):
+            raise  # the command line has a line for it, or it has been told
         line, code = in_one_line(error)
         log.critical("%s", line)
         raise typer.Exit(code) from error

@@ -1,4 +1,4 @@
-"""Print what a worker measures of itself: every metric, its labels and its meaning."""
+"""Print what driftline measures of itself: every metric, its labels and its meaning."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ def command(
         typer.Option(metavar="FILE", dir_okay=False, help="Write the reference there."),
     ] = None,
 ) -> None:
-    """Print what a worker measures of itself: every metric, its labels and its meaning.
+    """Print what driftline measures of itself: every metric, its labels and its meaning.
 
-    As Markdown, which is what deploy/metrics.md holds. The values are on the
-    worker's health port, under /metrics.
+    As Markdown, which is what deploy/metrics.md holds. The values are on the health ports of
+    workers and of notify, under /metrics.
     """
     from driftline.bus.measures import MEASURES
-    from driftline.bus.metrics_reference import markdown
+    from driftline.cli._metrics_reference import markdown
+    from driftline.notify import measures as notify
 
     if as_json and write is not None:
         msg = "--write: writes Markdown; leave --json out"
         raise UsageError(msg)
     if as_json:
-        typer.echo(json.dumps([_plain(dataclasses.asdict(each)) for each in MEASURES], indent=2))
+        both = (*MEASURES, *notify.MEASURES)
+        typer.echo(json.dumps([_plain(dataclasses.asdict(each)) for each in both], indent=2))
     elif write is not None:
         write.write_text(markdown(), encoding="utf-8")
         typer.echo(str(write))

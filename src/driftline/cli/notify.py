@@ -6,13 +6,13 @@ import asyncio
 import json
 import logging
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from driftline.cli._configured import AsJson, Bootstrap, ConfigFile, Prefix, configured
+from driftline.cli._logging import LogFormat, fatal_as, set_up
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
@@ -44,7 +44,12 @@ def notify(
         float | None,
         typer.Option(min=0, help="Stop (exit code 0) after so many seconds with nothing to tell."),
     ] = None,
+    health_port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="For /live, /ready, /metrics, at health.host; 0: off."),
+    ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings.")] = False,
+    log_format: LogFormat = "text",
     as_json: AsJson = False,
 ) -> None:
     """Tell people: alerts to Slack, webhooks, Alertmanager, PagerDuty and mail.
@@ -62,15 +67,13 @@ def notify(
     if dry_run:
         _print_previews(effective, found, as_json=as_json)
         return
-    level = logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
-    for route in found.routes:
-        for secret in route.secrets:
-            secret.read()  # told now, not in the night
-    asyncio.run(_work(effective, found, group, until_idle))
+    set_up(log_format, logging.WARNING if quiet else logging.INFO)
+    with fatal_as(log_format):
+        for route in found.routes:
+            for secret in route.secrets:
+                secret.read()  # told now, not in the night
+        # A worker's own port stands in the configuration, which may be shared with one beside it.
+        asyncio.run(_work(effective.with_health_port(health_port), found, group, until_idle))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driftline.cli._configured import Bootstrap, ConfigFile, Prefix, configured
+from driftline.cli._logging import LogFormat, fatal_as, set_up
 
 if TYPE_CHECKING:
     from driftline.ui.settings import Door
@@ -65,6 +67,7 @@ def command(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log logins, decisions and trouble.")
     ] = False,
+    log_format: LogFormat = "text",
 ) -> None:
     """Show models by how worried one should be, incidents and features, in a browser.
 
@@ -84,17 +87,18 @@ def command(
     from driftline.ui.serve import serve, serve_folder
     from driftline.ui.view import Limits
 
-    _set_up_logging(verbose=verbose)
-    door = _door(host, port, token_file, trust_header, trusted_proxy or [], host_name or [])
-    effective = configured(config, bootstrap, prefix)
-    book = load_book(effective, contract or [])
-    limits = Limits(rows=keep_rows, days=keep_days, incidents=keep_incidents)
-    if outputs is not None:
-        with tempfile.TemporaryDirectory(prefix="driftline-ui-") as folder:
-            asyncio.run(serve_folder(outputs, book, door, Path(folder), limits, _say))
-        return
-    kept = state or Path(effective.datadir) / "ui"
-    asyncio.run(serve(effective, book, door, kept, limits, _say))
+    set_up(log_format, logging.INFO if verbose else logging.WARNING)
+    with fatal_as(log_format):
+        door = _door(host, port, token_file, trust_header, trusted_proxy or [], host_name or [])
+        effective = configured(config, bootstrap, prefix)
+        book = load_book(effective, contract or [])
+        limits = Limits(rows=keep_rows, days=keep_days, incidents=keep_incidents)
+        if outputs is not None:
+            with tempfile.TemporaryDirectory(prefix="driftline-ui-") as folder:
+                asyncio.run(serve_folder(outputs, book, door, Path(folder), limits, _say))
+            return
+        kept = state or Path(effective.datadir) / "ui"
+        asyncio.run(serve(effective, book, door, kept, limits, _say))
 
 
 def _say(address: str) -> None:
@@ -134,13 +138,3 @@ def _door(
         names=tuple(names),
         user=user,
     )
-
-
-def _set_up_logging(*, verbose: bool) -> None:
-    import logging
-
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # What goes wrong with the broker is told in one line, on the page too.
-    for name in ("aiokafka", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -51,7 +51,7 @@ def command(
     Any number of workers, on any number of machines, share the work by using the same group.
     SIGTERM or Ctrl-C stops one in order: what it has in hand is finished, saved and committed.
     """
-    set_up(log_format, verbose=verbose, quiet=quiet)
+    set_up(log_format, logging.ERROR if quiet else logging.INFO, verbose=verbose)
     with fatal_as(log_format):
         effective = configured(config, bootstrap, prefix).with_overrides(group=group)
         if health_port is not None:

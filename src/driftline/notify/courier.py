@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from driftline.contract.types import Rate
     from driftline.notify.desk import Desk
+    from driftline.notify.measures import Metrics
     from driftline.notify.message import Message
     from driftline.notify.routes import Route, Routes
     from driftline.notify.senders import Sender
@@ -99,6 +100,8 @@ class Courier:
         Where what is given up is kept.
     clock
         Wall time, microseconds.
+    metrics
+        Counts what is delivered, fails and is given up.
     """
 
     def __init__(
@@ -108,7 +111,9 @@ class Courier:
         sender: Sender,
         bury: Bury,
         clock: Callable[[], int],
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
         self._route = route
         self._routes = routes
         self._sender = sender
@@ -163,6 +168,7 @@ class Courier:
             try:
                 said = await self.attempt(message)
             except Refused as error:
+                self._metrics.on_failed(self._route.name)
                 wait_s = delay_s(attempt, random.random(), error.after_s)
                 spent = self._clock() - began + wait_s * SECOND
                 if error.final or spent > (patience or 0):
@@ -179,6 +185,7 @@ class Courier:
                 if self.stopping.is_set():
                     return False
             else:
+                self._metrics.on_delivered(self._route.name, message.state)
                 level = logging.DEBUG if heartbeat else logging.INFO
                 log.log(level, "%s: %s, %s: %s", self._route.name, message.state, message.key, said)
                 return True
@@ -215,6 +222,7 @@ class Courier:
             "attempts": str(attempts),
             "made": format_ts(message.at),
         }
+        self._metrics.on_buried(self._route.name)
         await self._bury(message.id, msgspec.json.encode(message), headers)
 
     async def _sleep(self, seconds: float) -> None:

@@ -15,14 +15,14 @@ import msgspec
 from driftline.incidents import Cause, Causes, causes
 from driftline.incidents.incident import hash_of
 from driftline.notify.message import Message
-from driftline.notify.told import Plan, Told, about_to, plan, told_by
+from driftline.notify.told import Plan, Told, about_to, labels_of, plan, told_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from driftline.events.outputs import Alert
     from driftline.incidents import CauseChange
-    from driftline.notify.routes import Route, State
+    from driftline.notify.routes import Route
 
 __all__ = ["OPENING", "Desk"]
 
@@ -58,11 +58,14 @@ class _Flight:
         Number of the first alert that is not told before it arrives; None where it only repeats.
     made
         Number of the last alert that is in it.
+    due
+        When it was to be sent, wall time in microseconds.
     """
 
     message: Message
     first: int | None
     made: int
+    due: int
 
 
 class Desk:
@@ -117,6 +120,17 @@ class Desk:
     def idle(self) -> bool:
         """Whether there is nothing to tell but what has been told already."""
         return self.settled == self._count
+
+    def waiting(self, name: str, now: int) -> list[int]:
+        """Return since when what is due and says something new has waited, for each message."""
+        self._look()
+        since = [p.plan.due for p in self._pending[name].values() if p.plan.state != "repeated"]
+        since += [
+            flight.due
+            for (of, _), flight in self._flights.items()
+            if of == name and flight.first is not None
+        ]
+        return [at for at in since if at <= now]
 
     def on_alert(self, alert: Alert, now: int) -> int:
         """Take an alert; return its number, from 1.
@@ -250,7 +264,7 @@ class Desk:
             of_cause[name] = about_to(message.cause, of_cause.get(name), message)
             self._changed[cause] = None
         first = None if pending.plan.state == "repeated" else pending.first
-        self._flights[name, cause] = _Flight(message, first, self._count)
+        self._flights[name, cause] = _Flight(message, first, self._count, pending.plan.due)
         return message
 
     def _rank(self, name: str, cause: str, pending: _Pending) -> tuple[bool, bool, int]:
@@ -266,7 +280,7 @@ class Desk:
             assert whole is not None
             view = whole
         number = 1 if told is None else told.count + 1
-        labels = _labels(view, told, found.state)
+        labels = labels_of(view, told, found.state)
         into = self.causes.get(self._gone[cause][1]) if cause in self._gone else None
         beyond = len(set(whole.models) - set(view.models)) if whole is not None else 0
         return Message(
@@ -368,24 +382,6 @@ class Desk:
         for cause in records:
             for name in self._routes:
                 self._plan(name, cause, now, 0)
-
-
-def _labels(view: Cause, told: Told | None, state: State) -> dict[str, str]:
-    """Return what Alertmanager knows a cause by; but for the severity they stay as they were."""
-    if told is None:
-        lead = view.lead.data
-        team = lead.owner.team if lead.owner is not None else None
-        found = {
-            "alertname": "driftline",
-            "cause": view.id,
-            "kind": view.kind,
-            "model": lead.model,
-            "severity": view.severity,
-            "team": team or "",
-        }
-        return {name: text for name, text in found.items() if text}
-    over = state in {"resolved", "merged"}
-    return told.labels if over else {**told.labels, "severity": view.severity}
 
 
 def _said(view: Cause) -> list[tuple[str, int]]:

@@ -12,6 +12,7 @@ from driftline.bus.clock import Clock
 from driftline.bus.notices import Notices
 from driftline.notify.courier import Courier
 from driftline.notify.desk import Desk
+from driftline.notify.measures import Metrics
 from driftline.notify.message import Message, trial
 from driftline.notify.routes import Alertmanager, Pagerduty
 from driftline.notify.run import look_for_alerts
@@ -92,6 +93,7 @@ async def try_route(route: Route, routes: Routes) -> str:
 async def redeliver(config: Config, routes: Routes, *, group: str) -> Redelivered:
     """Send what was buried, each message once; what fails again is buried again."""
     sent = failed = over = 0
+    metrics = Metrics([route.name for route in routes.routes])
     async with open_session() as session, Notices(config, group).opened() as notices:
         records = await notices.read()
         async for raw in notices.unbury():
@@ -100,7 +102,8 @@ async def redeliver(config: Config, routes: Routes, *, group: str) -> Redelivere
             if message.open and _keeps_open(route) and not _is_open(records, message):
                 over += 1
                 continue
-            courier = Courier(route, routes, sender_of(route, session), notices.bury, Clock().wall)
+            sender = sender_of(route, session)
+            courier = Courier(route, routes, sender, notices.bury, Clock().wall, metrics)
             try:
                 await courier.attempt(msgspec.structs.replace(message, late=True))
             except Refused as error:

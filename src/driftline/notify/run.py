@@ -27,6 +27,7 @@ from driftline.bus.topics import partition_counts
 from driftline.errors import DriftlineError
 from driftline.notify.courier import Courier
 from driftline.notify.desk import Desk
+from driftline.notify.health import Health
 from driftline.notify.senders import sender_of
 from driftline.notify.web import open_session
 
@@ -76,14 +77,17 @@ async def run(
         What ended it, if not `stopping`.
     """
     clock = Clock()
+    health = Health(config.health, [route.name for route in routes.routes], clock)
     await look_for_alerts(config)
     async with (
         open_session() as session,
         Notices(config, group).opened() as notices,
         AsyncAlerts(config.broker, group=group, prefix=config.prefix, alone=True) as alerts,
+        health.serving(),
     ):
         senders = {route.name: sender_of(route, session) for route in routes.routes}
         while not stopping.is_set():
+            health.standing_by()
             await _first(stopping.wait(), alerts.turn.begins())
             if stopping.is_set():
                 return
@@ -91,11 +95,14 @@ async def run(
             desk = Desk(routes.routes)
             _take_up(desk, await notices.read(), notices.topic, clock.wall())
             log.info("at work: %d causes known", len(desk.causes.all))
+            health.at_work(desk)
             couriers = [
-                Courier(route, routes, senders[route.name], notices.bury, clock.wall)
+                Courier(
+                    route, routes, senders[route.name], notices.bury, clock.wall, health.metrics
+                )
                 for route in routes.routes
             ]
-            shift = Shift(desk, alerts, notices, couriers, clock)
+            shift = Shift(desk, alerts, notices, couriers, clock, health)
             if await shift.work(stopping, until_idle_s):
                 return
 
@@ -135,8 +142,10 @@ class Shift:
         notices: Notices,
         couriers: list[Courier],
         clock: Clock,
+        health: Health,
     ) -> None:
         self._clock = clock
+        self._health = health
         self._desk = desk
         self._alerts = alerts
         self._notices = notices
@@ -219,6 +228,7 @@ class Shift:
                 place = self._marks.popleft()[1]
             if place is not None:
                 await self._alerts.acknowledge(place)
+            self._health.kept()
 
     async def _until_idle(self, seconds: float) -> None:
         while True:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from driftline.notify.message import Message
     from driftline.notify.routes import Route, State
 
-__all__ = ["Plan", "Told", "about_to", "plan", "told_by"]
+__all__ = ["Plan", "Told", "about_to", "labels_of", "plan", "told_by"]
 
 WORSE = frozenset({"escalated"})
 NEWS = WORSE | {"opened", "updated", "reopened"}
@@ -144,6 +144,24 @@ def about_to(view: Cause, before: Told | None, message: Message) -> Told:
         count=0 if before is None else before.count,
         sure=False,
     )
+
+
+def labels_of(view: Cause, told: Told | None, state: State) -> dict[str, str]:
+    """Return what Alertmanager knows a cause by; but for the severity they stay as they were."""
+    if told is None:
+        lead = view.lead.data
+        team = lead.owner.team if lead.owner is not None else None
+        found = {
+            "alertname": "driftline",
+            "cause": view.id,
+            "kind": view.kind,
+            "model": lead.model,
+            "severity": view.severity,
+            "team": team or "",
+        }
+        return {name: text for name, text in found.items() if text}
+    over = state in {"resolved", "merged"}
+    return told.labels if over else {**told.labels, "severity": view.severity}
 
 
 def _worse(view: Cause, told: Told) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from driftline.bench.detectors.changes import BEFORE
 from driftline.bench.detectors.delay import MANY, SETTLED
+from driftline.bench.detectors.laws import FEATURES
 from driftline.bench.detectors.promise import Stream, find, watch
 
 if TYPE_CHECKING:
@@ -73,26 +74,25 @@ QUICK = Size(
 
 SEEN_SLOTS = 40
 """Slots from a change to its page, on average over all changes."""
-_TRIED = {"independent": "normal", "dependent": "ar.5", "season": "daily"}
 
 
 def forecast(streams: Sequence[Stream], batches: Sequence[Batch], processes: int) -> str:
     """Measure what slots and references cost here, and say what all will take."""
     detectors = (streams or batches)[0].detectors
-    wanted = [_kind(stream.law) for stream in streams] + ["independent" for _ in batches]
+    wanted = [_like(stream.law) for stream in streams] + ["normal" for _ in batches]
     slot_s, row_s = {}, {}
-    for kind in dict.fromkeys(wanted):
-        trial = watch(Stream(_TRIED[kind], 0, 200, 0, detectors))
-        slot_s[kind] = (trial.draw_s + trial.detect_s) / 200
-        row_s[kind] = trial.reference_s / find(_TRIED[kind]).rows
+    for law in dict.fromkeys(wanted):
+        trial = watch(Stream(law, 0, 200, 0, detectors))
+        slot_s[law] = (trial.draw_s + trial.detect_s) / 200
+        row_s[law] = trial.reference_s / find(law).rows
     seconds = 0.0
     for stream in streams:
-        kind = _kind(stream.law)
-        seconds += slot_s[kind] * stream.slots + row_s[kind] * find(stream.law).rows
+        law = _like(stream.law)
+        seconds += slot_s[law] * stream.slots + row_s[law] * find(stream.law).rows
     for batch in batches:
         runs = batch.runs * len(batch.changes) * len(MANY)
         slots = runs * (sum(SETTLED) / 2 + SEEN_SLOTS)
-        seconds += slot_s["independent"] * slots + row_s["independent"] * BEFORE.rows
+        seconds += slot_s["normal"] * slots + row_s["normal"] * BEFORE.rows
     return (
         f"{sum(stream.slots for stream in streams):,} stationary slots in {len(streams)} streams, "
         f"changes on {len(batches)} references: about {seconds / processes / 60:.1f} minutes on "
@@ -100,8 +100,11 @@ def forecast(streams: Sequence[Stream], batches: Sequence[Batch], processes: int
     )
 
 
-def _kind(name: str) -> str:
+def _like(name: str) -> str:
+    """Return a law whose slots and rows cost the same."""
     law = find(name)
+    if len(law.marginals) != FEATURES:
+        return name
     if law.season is not None:
-        return "season"
-    return "independent" if law.dependence is None else "dependent"
+        return "daily"
+    return "normal" if law.dependence is None else "ar.5"
