@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 os.environ.setdefault(THREADS, "1")
 
 # Cheap first: a slip in a pure function shows within seconds, not behind the broker's start.
-FOLDERS = ("unit", "contract", "property", "golden", "integration", "faults", "perf")
+# `system` has whole models, replays, pages and processes, without a broker.
+FOLDERS = ("unit", "contract", "property", "golden", "system", "integration", "faults", "perf")
 MARKS = ("broker", "slow", "docker")
 # A first run fetches Kafka, and a busy machine starts it slowly.
 BROKER_TIMEOUT_S = 180
