@@ -9,14 +9,15 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from driftline.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor, Future
     from multiprocessing.context import BaseContext
+    from types import FrameType
 
 __all__ = ["attend", "context", "cores", "dask", "processes"]
 
@@ -54,11 +55,42 @@ def _follow(sentinel: int) -> None:
     os._exit(1)
 
 
+class Pool(ProcessPoolExecutor):
+    """Starts a process where a task finds none that is idle; Ctrl-C waits for that."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Schedule a call."""
+        with _undisturbed():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back while a process may be started.
+
+    The server that forks them prints a traceback when a request ends in the middle, or when Ctrl-C
+    reaches it while it imports: it starts with the signals blocked that are blocked here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C raises in the main thread alone
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    usual = signal.signal(signal.SIGINT, lambda *given: held.append(given))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, usual)
+    if held and callable(usual):
+        usual(*held[0])
+
+
 @contextmanager
 def processes(jobs: int) -> Iterator[Executor]:
     """Yield a pool of processes; they are ended whatever happens."""
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=context(), initializer=attend)
+    pool = Pool(jobs, mp_context=context(), initializer=attend)
     try:
         yield pool
     except BaseException:
