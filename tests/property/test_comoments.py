@@ -150,7 +150,7 @@ def test_a_window_does_not_carry_them() -> None:
     windows = Windows("m", contract.windows)
     windows.add(0, (), pane_of([(1, 1, True, True)]))
     (held,) = windows.snapshot()
-    assert "comoments" not in held[-1]
+    assert "comoments" not in held[4]
 
 
 def test_the_reference_keeps_its_dependence_to_the_bit() -> None:

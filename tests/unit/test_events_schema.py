@@ -108,6 +108,7 @@ def test_windows_are_what_their_schema_says() -> None:
     pane = Pane.empty(reference, 0)
     pane.events["prediction"] = 1
     windows.add(0, (), pane)
+    windows.note(0, (), np.array([0.5, 0.25]))
     ((_, _, value),) = windows.close(60_000_000)
     body = json.loads(value)
     jsonschema.validate(body, json_schema("window"))

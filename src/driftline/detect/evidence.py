@@ -71,6 +71,13 @@ class Evidence:
     only
         Columns that are judged at all, by kind; None for all.
 
+    Attributes
+    ----------
+    standing
+        After a slot, how far the evidence of each column has come, shape (columns,): its logarithm
+        (Shiryaev-Roberts, weighed by importance) as a part of the threshold's, so that 1 rings by
+        itself. None where the slot had no rows. Of the last slot alone, and so no state.
+
     Notes
     -----
     Measured: about 0.2 ms a slot for 20 columns, 0.4 ms for 100, 2 ms for 1,000; state 2.8 kB a
@@ -124,11 +131,13 @@ class Evidence:
         )
         self._recent = Recency(len(laws.columns), width)
         self._watch = Watch(len(laws.columns), width)
+        self.standing: npt.NDArray[np.float64] | None = None
 
     def step(self, slot: Slot) -> list[Finding]:
         """Take one slot into account; return what was raised or cleared by it."""
         usual, counts = slot.usual
         rows = int(counts.sum(axis=1).max())
+        self.standing = None
         if not rows:
             return []
         blocked = None
@@ -141,7 +150,10 @@ class Evidence:
         share = self._wealth.held * self._weight_of_alarm
         if self._noticed.any():
             findings += self._let_go(slot, share * self._noticing)
-        total = share.sum()
+        own = share.sum(axis=1)
+        with np.errstate(divide="ignore"):
+            self.standing = np.maximum(1 + np.log(own) / self._log_arl, 0.0)
+        total = own.sum()
         if total >= 1:
             findings += self._raise(slot, share, "page")
         elif total * self._noticing >= 1:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from driftline.events.errors import FaultCode
 from driftline.events.windows import (
     AlarmsWindow,
+    ColumnStatistics,
     DecisionsWindow,
     Instant,
     LifecycleWindow,
@@ -22,7 +23,6 @@ from driftline.events.windows import (
     ThresholdFigures,
     UpliftWindow,
     Window,
-    WindowColumn,
 )
 
 __all__ = [
@@ -96,7 +96,7 @@ class WindowNote(msgspec.Struct, kw_only=True):
 
     start: Instant
     end: Instant
-    statistics: WindowColumn | None
+    statistics: ColumnStatistics | None
 
 
 class MemberNote(msgspec.Struct, kw_only=True):

@@ -50,7 +50,7 @@ class ThresholdReview(ThresholdFigures, kw_only=True):
 
 
 class ColumnStatistics(msgspec.Struct, kw_only=True):
-    """One column over a span of time; null is what cannot be told."""
+    """One column over a span of time, with its histogram; null is what cannot be told."""
 
     kind: Literal["numeric", "categorical", "boolean"]
     count: Annotated[int, Meta(description="Values that are not missing.")]
@@ -69,16 +69,24 @@ class ColumnStatistics(msgspec.Struct, kw_only=True):
     wasserstein: Annotated[float | None, Meta(description="In reference standard deviations.")]
     chi_squared: float | None
     chi_squared_df: int
-
-
-class WindowColumn(ColumnStatistics, kw_only=True):
-    """One column of a window, with its histogram."""
-
     bins: Annotated[
         list[float | str | bool],
         Meta(description="Edges of numeric bins, or levels."),
     ]
     histogram: Annotated[list[int], Meta(description="Values in each of the reference's bins.")]
+
+
+class WindowColumn(ColumnStatistics, kw_only=True):
+    """One column of a window."""
+
+    evidence: Annotated[
+        float | msgspec.UnsetType,
+        Meta(
+            description="How far the detector `evidence` has come with the column, at most, in "
+            "the window: on a logarithmic scale, 1 rings by itself. Left out where it does not "
+            "judge."
+        ),
+    ] = msgspec.UNSET
 
 
 class Window(msgspec.Struct, kw_only=True):

@@ -124,6 +124,8 @@ class Points:
         The same of the reference, one number each.
     floor
         PSI to be expected of so few rows without any change.
+    evidence
+        The most there was, as a part of what rings.
     """
 
     column: Column
@@ -133,6 +135,7 @@ class Points:
     psi: list[float | None]
     floor: list[float | None]
     missing: list[float | None]
+    evidence: list[float | None]
 
 
 def survey(
@@ -210,6 +213,7 @@ class _Table:
             np.zeros((self._size, column.counts.size), dtype=np.int64) for column in self._columns
         ]
         self._low, self._high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self._evidence = np.full(shape, np.nan)
 
     def add(self, start: int, features: Mapping[str, Any]) -> None:
         at = (start - self._first) // self._stretch
@@ -220,6 +224,9 @@ class _Table:
             if told is None:
                 continue
             self._counts[row][at] += _counts(told)
+            most = told.get("evidence")
+            if most is not None:
+                self._evidence[row, at] = np.fmax(self._evidence[row, at], most)
             if told["min"] is not None:
                 self._low[row, at] = min(self._low[row, at], told["min"])
                 self._high[row, at] = max(self._high[row, at], told["max"])
@@ -228,14 +235,14 @@ class _Table:
         held = np.flatnonzero(sum(counts.sum(axis=1) for counts in self._counts))
         middles = self._first + held * self._stretch + self._stretch // 2
         moved = None if self._since is None else middles >= self._since
-        each = zip(self._columns, self._counts, self._low, self._high, strict=True)
+        each = zip(self._columns, self._counts, self._low, self._high, self._evidence, strict=True)
         return Drawn(
             first=self._first / 1e6,
             last=(self._first + self._size * self._stretch) / 1e6,
             times=(middles / 1e6).tolist(),
             points=[
-                _points(column, counts[held], low[held], high[held], moved)
-                for column, counts, low, high in each
+                _points(column, counts[held], low[held], high[held], evidence[held], moved)
+                for column, counts, low, high, evidence in each
             ],
         )
 
@@ -245,6 +252,7 @@ def _points(
     table: npt.NDArray[np.int64],
     lowest: npt.NDArray[np.float64],
     highest: npt.NDArray[np.float64],
+    evidence: npt.NDArray[np.float64],
     moved: npt.NDArray[np.bool_] | None,
 ) -> Points:
     rows = table.sum(axis=1)
@@ -289,6 +297,7 @@ def _points(
         psi=_plain(np.where(judged, distance.psi(column.counts, table), np.nan)),
         floor=_plain(np.where(judged, floor, np.nan)),
         missing=_plain(missing),
+        evidence=_plain(evidence),
     )
 
 

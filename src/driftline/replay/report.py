@@ -117,6 +117,7 @@ def chart_of(points: Points, marks: list[dict[str, Any]]) -> dict[str, Any]:
         "floor": points.floor,
         "missing": points.missing if any(points.missing) else None,
         "normal_missing": _share_missing(points),
+        "evidence": points.evidence if any(e is not None for e in points.evidence) else None,
         "marks": marks,
     }
 

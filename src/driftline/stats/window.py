@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 from driftline.events.frame import segment_of
@@ -14,7 +15,9 @@ from driftline.stats.summary import Summariser
 from driftline.stats.wire import decode_statistics, encode_statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy.typing as npt
 
     from driftline.contract import WindowPlan
     from driftline.events.frame import Segment
@@ -35,6 +38,8 @@ class Windows:
         self._model = model
         self._plans = tuple(plans)
         self._open: dict[_Key, Pane] = {}
+        self._evidence: dict[_Key, npt.NDArray[np.float64]] = {}
+        """The most there was of it in each open window that was judged, by column."""
         self._summariser: Summariser | None = None
         self._described: Reference | None = None
         self._next = 2**62
@@ -50,24 +55,35 @@ class Windows:
         A pane with statistics but no events adds its statistics alone: rows counted earlier, whose
         reference became known later. It opens no window.
         """
+        for key in self._around(start, segment):
+            held = self._open.get(key)
+            if held is None:
+                if not pane.rows and not pane.late and not pane.dead and not pane.duplicates:
+                    continue
+                held = self._open[key] = self._empty(pane.reference)
+                self._next = min(self._next, key[0])
+            elif pane.reference is not None and not _same(held.reference, pane.reference):
+                # From here on another reference holds: events are counted through, statistics
+                # begin anew.
+                counted = held
+                held = self._open[key] = self._empty(pane.reference)
+                held.merge_counters(counted)
+                self._evidence.pop(key, None)
+            held.merge(pane)
+            held.raw.clear()  # a window counts raw rows; it does not keep them
+
+    def note(self, start: int, segment: Segment, evidence: npt.NDArray[np.float64]) -> None:
+        """Take how far evidence has come with a slot that was added, shape (columns,)."""
+        for key in self._around(start, segment):
+            if key in self._open:
+                held = self._evidence.get(key)
+                self._evidence[key] = evidence if held is None else np.maximum(held, evidence)
+
+    def _around(self, start: int, segment: Segment) -> Iterator[_Key]:
         for plan in self._plans:
             last = start // plan.hop * plan.hop
             for begin in range(last, start - plan.length, -plan.hop):
-                key = (begin + plan.length, plan.length, plan.hop, segment)
-                held = self._open.get(key)
-                if held is None:
-                    if not pane.rows and not pane.late and not pane.dead and not pane.duplicates:
-                        continue
-                    held = self._open[key] = self._empty(pane.reference)
-                    self._next = min(self._next, key[0])
-                elif pane.reference is not None and not _same(held.reference, pane.reference):
-                    # From here on another reference holds: events are counted through, statistics
-                    # begin anew.
-                    counted = held
-                    held = self._open[key] = self._empty(pane.reference)
-                    held.merge_counters(counted)
-                held.merge(pane)
-                held.raw.clear()  # a window counts raw rows; it does not keep them
+                yield begin + plan.length, plan.length, plan.hop, segment
 
     @staticmethod
     def _empty(reference: Reference | None) -> Pane:
@@ -108,31 +124,44 @@ class Windows:
             "duplicates": pane.duplicates,
             "unknown_fields": pane.unknown_fields,
             "extra": dict(sorted(pane.extra.items())),
-            "features": self._describe(pane),
+            "features": self._describe(pane, self._evidence.pop(key, None)),
         }
         return window_event(about, body)
 
-    def _describe(self, pane: Pane) -> dict[str, Any]:
+    def _describe(
+        self, pane: Pane, evidence: npt.NDArray[np.float64] | None
+    ) -> dict[str, dict[str, Any]]:
         if pane.reference is None:
             return {}
         if self._summariser is None or self._described is not pane.reference:
             self._summariser, self._described = Summariser(pane.reference), pane.reference
-        return self._summariser.of(pane)
+        features = self._summariser.of(pane)
+        if evidence is not None:
+            for told, most in zip(features.values(), evidence.tolist(), strict=True):
+                told["evidence"] = round(most, 3)
+        return features
 
     def snapshot(self) -> list[Any]:
         """Return the open windows as JSON values."""
         return [
-            [*key[:3], [list(p) for p in key[3]], _plain(encode_statistics(pane, []))]
+            [
+                *(*key[:3], [list(p) for p in key[3]], _plain(encode_statistics(pane, []))),
+                self._evidence[key].tolist() if key in self._evidence else None,
+            ]
             for key, pane in sorted(self._open.items(), key=lambda item: item[0])
         ]
 
     def restore(self, state: list[Any], find: Callable[[str, str], Reference | None]) -> None:
         """Take up what `snapshot` gave."""
         self._open.clear()
-        for end, length, hop, segment, body in state:
+        self._evidence.clear()
+        for end, length, hop, segment, body, *more in state:
             pane = decode_statistics(body, self._model, find)
             pane.sums = pane.sums.astype(object)
-            self._open[end, length, hop, segment_of(segment)] = pane
+            key = (end, length, hop, segment_of(segment))
+            self._open[key] = pane
+            if more and more[0] is not None:  # an older state has none
+                self._evidence[key] = np.array(more[0])
         self._next = min((key[0] for key in self._open), default=2**62)
 
 

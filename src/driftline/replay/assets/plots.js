@@ -181,6 +181,12 @@ const driftlinePlots = (() => {
           width: 1 },
       ], { ...common, zero: true }),
     ];
+    if (c.evidence) {
+      made.push(plot(host, times, "evidence, as a part of what rings", [
+        { label: "evidence", values: c.evidence, stroke: color("line") },
+        { label: "", values: flat(times, 1), stroke: color("dash"), dash: [5, 4], width: 1 },
+      ], { ...common, zero: true }));
+    }
     if (c.missing) {
       made.push(missingPlot(host, times, c, "missing", common));
     }

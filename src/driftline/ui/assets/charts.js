@@ -33,7 +33,9 @@ async function fill(figure) {
   inner.className = plots[0].kind === "close" ? "close" : "plots";
   for (const each of plots) {
     const [width, how] = HOW[each.kind];
-    const name = width === "feature" && !each.chart.missing ? "feature pair" : width;
+    // Values and PSI, and either of missing and evidence where it is told: two rows of two, or one.
+    const further = ["missing", "evidence"].filter((part) => each.chart?.[part]).length;
+    const name = width === "feature" && further !== 1 ? "feature pair" : width;
     inner.append(driftlinePlots.place(name, each, each.chart ?? each, figure.dataset.chart, how));
   }
   figure.replaceChildren(inner, table(plots));
@@ -61,7 +63,7 @@ function table(plots) {
 function rows(each) {
   const c = each.chart ?? each;
   const columns = c.lines ? { ...c.lines } : {};
-  for (const name of ["psi", "missing", "realised", "estimated", "counts"]) {
+  for (const name of ["psi", "evidence", "missing", "realised", "estimated", "counts"]) {
     if (c[name]) columns[name] = c[name];
   }
   const box = document.createElement("div");

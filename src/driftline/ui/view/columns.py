@@ -113,6 +113,7 @@ def windows_of(
                 "unseen": row["unseen"],
                 "min": row["low"],
                 "max": row["high"],
+                "evidence": row["evidence"],
             }
     for row in db.execute(
         "select start, end, reference, rows from windows where model = ? and segment = ? "

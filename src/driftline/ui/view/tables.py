@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "Limits", "locked", "opened", "pack", "unpack"]
 
 FILE = "view.sqlite"
-VERSION = 2
+VERSION = 3
 """Of the tables; a file of another one is thrown away and filled again."""
 BUSY_MS = 10_000
 CACHE_KIB = 65_536
@@ -67,7 +67,7 @@ create table windows (
 ) without rowid;
 create table columns (
   model text, segment text, feature text, start integer, missing integer not null,
-  unseen integer not null, low real, high real, histogram text not null,
+  unseen integer not null, low real, high real, histogram text not null, evidence real,
   primary key (model, segment, feature, start)
 ) without rowid;
 create table reference (

@@ -57,11 +57,12 @@ def take_window(db: sqlite3.Connection, window: dict[str, Any], limits: Limits) 
         ),
     )
     db.executemany(
-        "insert or replace into columns values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert or replace into columns values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 *(model, segment, name, start, each["missing"], each["unseen"]),
                 *(each["min"], each["max"], orjson.dumps(each["histogram"]).decode()),
+                each.get("evidence"),
             )
             for name, each in window["features"].items()
         ],
