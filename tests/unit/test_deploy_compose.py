@@ -13,6 +13,8 @@ import yaml
 from tests.unit._flags import parse_line
 
 from driftline.bus.config_file import load
+from driftline.notify.form import load as load_routes
+from driftline.ui.settings import Door
 
 compose_spec = pytest.importorskip("compose_spec")
 
@@ -63,6 +65,20 @@ def test_profiles_add_to_what_is_always_there() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_its_command_line_is_one(name: str) -> None:
     parse_line(shlex.split(SERVICES[name]["command"]))
+
+
+def test_the_page_opens_its_door_with_the_token_that_is_told() -> None:
+    args = parse_line(shlex.split(SERVICES["ui"]["command"])).params
+    token = SERVICES["ui"]["environment"]["DRIFTLINE_UI_TOKEN"]
+    assert not Door(host=args["host"], port=args["port"], token=token).local
+    assert f"(token: {token})" in TEXT
+
+
+@pytest.mark.parametrize("path", ["compose/notify.yaml", "kubernetes/config/notify.yaml"])
+def test_routes_can_be_read_and_need_no_secret_to_begin_with(path: str) -> None:
+    routes = load_routes(folder(path)).routes
+    assert routes
+    assert not [secret for route in routes for secret in route.secrets]
 
 
 @pytest.mark.parametrize("name", OURS)
