@@ -257,6 +257,7 @@ def test_a_folder_is_all_its_files_in_order_of_name(tmp_path: Path) -> None:
         (folder / name).touch()
     (folder / ".git").mkdir()
     (folder / ".git/config").touch()
+    (folder / "truth.json").touch()  # what `driftline simulate` notes beside its events
     found = parse_sources([f"labels={folder}"])
     assert [(each.name, each.type) for each in found if isinstance(each, NamedFile)] == [
         ("labels=2023/z.csv", "label"),

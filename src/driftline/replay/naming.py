@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NamedFile", "NamedTopic", "parse_source", "parse_sources", "type_of_stem"]
 
+TRUTH = "truth.json"
 _KAFKA = "kafka://"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _BOOTSTRAP = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/,\[\]]+):\d{1,5}\Z")
@@ -108,7 +109,8 @@ def _parse_folder(argument: str) -> list[NamedFile]:
     """Return the files below a folder, in order of name; none where it is no folder.
 
     What begins with a dot or an underscore is passed over, as programs that write folders of
-    tables leave their own notes under such names.
+    tables leave their own notes under such names; and what `driftline simulate` notes beside its
+    events.
     """
     kind, rest = _split_type(argument)
     folder = Path(rest)
@@ -118,7 +120,9 @@ def _parse_folder(argument: str) -> list[NamedFile]:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part[0] in "._" for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and path.name != TRUTH
+        and not any(part[0] in "._" for part in path.relative_to(folder).parts)
     )
     if not found:
         msg = f"{rest}: expected a folder with files of events, got an empty one"
