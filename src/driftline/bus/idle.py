@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from aiokafka import AIOKafkaConsumer
 
+    from driftline.bus.config import Config
     from driftline.bus.owners import ObserveOwner, Owner
     from driftline.bus.runtime import Runtime
+    from driftline.contract import Book
     from driftline.events.record import Source
 
 __all__ = ["IdleWatch", "idle_after"]
@@ -44,7 +46,7 @@ class IdleWatch:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._after_s = idle_after(runtime) / SECOND
+        self._after_s = idle_after(runtime.config, runtime.book) / SECOND
         self._tick_s = min(TICK_S, self._after_s / 4)
         self._since: dict[Source, tuple[int, int, float]] = {}
         self._idle: set[Source] = set()
@@ -183,13 +185,11 @@ class IdleWatch:
         self._joined = self._last = self.quiet_since = None
 
 
-def idle_after(runtime: Runtime) -> int:
+def idle_after(config: Config, book: Book) -> int:
     """Return how long a partition has to be empty, microseconds.
 
     A partition may hold events of several models: the longest of their contracts decides.
     """
-    stated = runtime.config.idle_after
-    if stated is not None:
-        return stated
-    book = runtime.book
+    if config.idle_after is not None:
+        return config.idle_after
     return max((book.of(model).idle_after for model in book.models), default=60 * SECOND)

@@ -14,6 +14,7 @@ from driftline.bus import topics
 from driftline.bus.errors import TopicsError
 from driftline.bus.garbage import collect_rarely
 from driftline.bus.health import Health
+from driftline.bus.idle import idle_after
 from driftline.bus.otlp import OtlpExport, wanted
 from driftline.bus.runtime import Runtime
 
@@ -27,6 +28,8 @@ __all__ = ["preflight", "run"]
 log = logging.getLogger("driftline.worker")
 
 LOOK_S = 0.2
+SECOND = 1_000_000
+SOONEST = SECOND
 END_S = 80.0
 """More than any stop in order takes (`driftline.bus.runtime`)."""
 
@@ -61,7 +64,7 @@ async def run(
     ----------
     until_idle_s
         End when nothing has come in or out for so many seconds, all is handled, and the inputs
-        count as idle.
+        count as idle; as these do after so long at most, unless the configuration says otherwise.
     parent_pipe
         End when standard input closes: the process that started this one is gone.
     parts
@@ -73,6 +76,10 @@ async def run(
         What ended it, if not a signal.
     """
     await preflight(config)
+    if until_idle_s is not None and config.idle_after is None:
+        # Whoever wants it to end does not wait a minute for what may still come.
+        soon = max(SOONEST, int(until_idle_s * SECOND))
+        config = config.with_(idle_after=min(soon, idle_after(config, book)))
     runtime = Runtime(config, book, parts=parts)
     health = Health(runtime)
     otlp = OtlpExport(runtime.metrics.registry, health.refresh) if wanted() else None

@@ -35,7 +35,11 @@ def command(
     ] = None,
     until_idle: Annotated[
         float | None,
-        typer.Option(min=0, help="Stop (exit code 0) after so many seconds with nothing to do."),
+        typer.Option(
+            min=0,
+            help="Stop (exit code 0) after so many seconds with nothing to do; inputs that hold "
+            "nothing more count as idle after as many, unless idle_after is configured.",
+        ),
     ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log what Faust and aiokafka say too.")
