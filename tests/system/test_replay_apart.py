@@ -254,15 +254,26 @@ def test_checkpoints_of_other_contracts_are_not_taken(tmp_path: Path, book: Book
 
 
 @pytest.mark.timeout(240)
-def test_ctrl_c_ends_the_children(tmp_path: Path, book: Book) -> None:
+@pytest.mark.parametrize("moment", ["a child is there", "a checkpoint is there"])
+def test_ctrl_c_ends_the_children(tmp_path: Path, book: Book, moment: str) -> None:
     write_long(tmp_path / "e.jsonl", 60_000)
     command = replay_command(
-        *(tmp_path / "e.jsonl", "--contract", tmp_path / "b.yaml", "--out", tmp_path / "out"),
-        *("--jobs", 2, "--resume"),
+        *(
+            tmp_path / "e.jsonl",
+            "--contract",
+            tmp_path / "a.yaml",
+            "--contract",
+            tmp_path / "b.yaml",
+        ),
+        *("--out", tmp_path / "out", "--jobs", 2, "--resume"),
     )
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as running:
         end = time.monotonic() + 100
-        while not list((tmp_path / "out").glob(f"{FOLDER}/*.zst")) and time.monotonic() < end:
+        while time.monotonic() < end:
+            if moment == "a child is there" and len(_session(running.pid)) > 1:
+                break
+            if list((tmp_path / "out").glob(f"{FOLDER}/*.zst")):
+                break
             time.sleep(0.02)
         os.killpg(running.pid, signal.SIGINT)
         _, said = running.communicate(timeout=60)

@@ -121,6 +121,8 @@ def test_live_is_who_keeps_what_was_told_or_stands_by() -> None:
         async with health.serving():
             clock.now += 600
             assert await asked("/live") == (200, {"live": True, "stalled_seconds": 0.0})
+            assert await asked("/ready") == (503, {"ready": False, "at_work": False})
+            health.standing_by()
             assert await asked("/ready") == (200, {"ready": True, "at_work": False})
             health.at_work(Desk(ROUTES))
             assert (await asked("/ready"))[1]["at_work"]

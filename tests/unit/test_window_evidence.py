@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from driftline.contract import Contract, DetectorPlan, WindowPlan
+from driftline.contract import Contract, DetectorPlan, FeaturePlan, WindowPlan
 from driftline.detect import Slot
 from driftline.events.time import SECOND
 from driftline.pipeline.watched import Watched
@@ -80,15 +80,26 @@ def test_a_restart_goes_on() -> None:
     windows, fresh = Windows("m", plans), Windows("m", plans)
     windows.add(0, (), counted(0.0, np.random.default_rng(1)))
     windows.note(0, (), np.array([0.7, 0.1]))
-    state = json.loads(json.dumps(windows.snapshot()))
-    fresh.restore(state, lambda *_: REFERENCE)
+    state, evidence = json.loads(json.dumps([windows.snapshot(), windows.evidence()]))
+    fresh.restore(state, lambda *_: REFERENCE, evidence)
     for each in (windows, fresh):
         each.add(SLOT, (), counted(0.0, np.random.default_rng(2)))
         each.note(SLOT, (), np.array([0.2, 0.4]))
     assert fresh.close(3 * SLOT) == windows.close(3 * SLOT)
     # A state from before windows told of it has none.
-    fresh.restore([held[:5] for held in state], lambda *_: REFERENCE)
+    fresh.restore(state, lambda *_: REFERENCE)
     assert told(fresh, 3 * SLOT) == [{"age": None, "dull": None}]
+
+
+def test_a_column_that_nobody_judges_is_told_nothing_of() -> None:
+    contract = Contract(model="m", slot=SLOT, features={"dull": FeaturePlan(importance=0)})
+    (found,) = standings(contract, [0.0])
+    assert np.isnan(found["dull"])
+    windows = Windows("m", [WindowPlan(length=2 * SLOT, hop=2 * SLOT)])
+    for number in range(2):
+        windows.add(number * SLOT, (), counted(0.0, np.random.default_rng(number)))
+        windows.note(number * SLOT, (), np.array([0.25, np.nan]))
+    assert told(windows, 2 * SLOT) == [{"age": 0.25, "dull": None}]
 
 
 def standings(contract: Contract, means: list[float]) -> list[dict[str, float]]:

@@ -35,7 +35,7 @@ NOTIFY = """\
 ## Of `driftline notify`
 
 On its `--health-port`. One process of a group is at work and knows what is open, the others stand
-by: take the maximum over processes.
+by: take the maximum of gauges over processes, and the sum of counters.
 """
 
 

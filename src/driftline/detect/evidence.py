@@ -76,7 +76,8 @@ class Evidence:
     standing
         After a slot, how far the evidence of each column has come, shape (columns,): its logarithm
         (Shiryaev-Roberts, weighed by importance) as a part of the threshold's, so that 1 rings by
-        itself. None where the slot had no rows. Of the last slot alone, and so no state.
+        itself. NaN where a column is not judged, None where the slot had no rows. Of the last slot
+        alone, and so no state.
 
     Notes
     -----
@@ -152,7 +153,8 @@ class Evidence:
             findings += self._let_go(slot, share * self._noticing)
         own = share.sum(axis=1)
         with np.errstate(divide="ignore"):
-            self.standing = np.maximum(1 + np.log(own) / self._log_arl, 0.0)
+            come = np.maximum(1 + np.log(own) / self._log_arl, 0.0)
+        self.standing = np.where(np.isfinite(self._log_stake), come, np.nan)
         total = own.sum()
         if total >= 1:
             findings += self._raise(slot, share, "page")

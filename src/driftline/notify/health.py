@@ -35,6 +35,7 @@ class Health:
         self._config = config
         self._clock = clock
         self._desk: Desk | None = None
+        self._joined = False
         self._kept = clock.steady()
 
     @asynccontextmanager
@@ -66,8 +67,8 @@ class Health:
         self.kept()
 
     def standing_by(self) -> None:
-        """Note that it is another's turn."""
-        self._desk = None
+        """Note that it is another's turn, as far as is known."""
+        self._desk, self._joined = None, True
 
     def kept(self) -> None:
         """Note that what was told is durable."""
@@ -82,4 +83,4 @@ class Health:
         return live, {"live": live, "stalled_seconds": round(stalled, 1)}
 
     def _ready(self) -> Answer:
-        return True, {"ready": True, "at_work": self._desk is not None}
+        return self._joined, {"ready": self._joined, "at_work": self._desk is not None}

@@ -80,10 +80,11 @@ async def run(
     health = Health(config.health, [route.name for route in routes.routes], clock)
     await look_for_alerts(config)
     async with (
+        # Left last: what a collector keeps it waiting for keeps nobody from taking over.
+        health.serving(),
         open_session() as session,
         Notices(config, group).opened() as notices,
         AsyncAlerts(config.broker, group=group, prefix=config.prefix, alone=True) as alerts,
-        health.serving(),
     ):
         senders = {route.name: sender_of(route, session) for route in routes.routes}
         while not stopping.is_set():

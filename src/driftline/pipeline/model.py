@@ -333,6 +333,7 @@ class Model:
             "open": [[start, save_slot(slot)] for start, slot in sorted(self._open.items())],
             "recent": [[start, save_panes({((), ""): pane})] for start, pane in self._recent],
             "windows": self._windows.snapshot(),
+            "evidence": self._windows.evidence(),
             "warmup": self._warmup.snapshot(),
             "renewal": self._renewal.snapshot(),
             **(self._watched.snapshot() if self._watched is not None else {}),
@@ -378,7 +379,7 @@ class Model:
         self._recent.extend(
             (start, read_panes(panes, self.name, find)[(), ""]) for start, panes in state["recent"]
         )
-        self._windows.restore(state["windows"], find)
+        self._windows.restore(state["windows"], find, state.get("evidence", ()))
         self._warmup.restore(state["warmup"])
         self.liveness.restore(state["liveness"])
         self._unread.restore(state["unread"])

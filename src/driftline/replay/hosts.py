@@ -10,7 +10,7 @@ import msgspec
 
 from driftline.errors import DriftlineError
 from driftline.replay.judge import Judge, Judged, Share, Step
-from driftline.replay.pool import attend, context
+from driftline.replay.pool import attend, context, undisturbed
 from driftline.replay.stretch import read_plan
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class _There:
             process = start.Process(  # type: ignore[attr-defined]
                 target=_serve, args=(theirs, list(group), str(folder), place), daemon=True
             )
-            process.start()
+            with undisturbed():
+                process.start()
             theirs.close()
             self._pipes.append(ours)
             self._processes.append(process)

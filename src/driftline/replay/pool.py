@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
     from multiprocessing.context import BaseContext
-    from types import FrameType
 
-__all__ = ["attend", "context", "cores", "dask", "processes"]
+__all__ = ["attend", "context", "cores", "dask", "processes", "undisturbed"]
 
 PRELOADED = ["driftline.replay.hosts"]
 """Imported once for all processes: river alone takes a second of a core."""
@@ -60,12 +59,12 @@ class Pool(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Schedule a call."""
-        with _undisturbed():
+        with undisturbed():
             return super().submit(fn, *args, **kwargs)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Hold Ctrl-C back while a process may be started.
 
     The server that forks them prints a traceback when a request ends in the middle, or when Ctrl-C
@@ -74,16 +73,20 @@ def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Ctrl-C raises in the main thread alone
         return
-    held: list[tuple[int, FrameType | None]] = []
-    usual = signal.signal(signal.SIGINT, lambda *given: held.append(given))
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is None:
+        yield  # the program that this is part of has a handler of its own
+        return
+    held: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         signal.signal(signal.SIGINT, usual)
-    if held and callable(usual):
-        usual(*held[0])
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -73,11 +73,14 @@ class Windows:
             held.raw.clear()  # a window counts raw rows; it does not keep them
 
     def note(self, start: int, segment: Segment, evidence: npt.NDArray[np.float64]) -> None:
-        """Take how far evidence has come with a slot that was added, shape (columns,)."""
+        """Take how far evidence has come with a slot that was added, shape (columns,).
+
+        NaN where a column is not judged.
+        """
         for key in self._around(start, segment):
             if key in self._open:
                 held = self._evidence.get(key)
-                self._evidence[key] = evidence if held is None else np.maximum(held, evidence)
+                self._evidence[key] = evidence if held is None else np.fmax(held, evidence)
 
     def _around(self, start: int, segment: Segment) -> Iterator[_Key]:
         for plan in self._plans:
@@ -138,31 +141,44 @@ class Windows:
         features = self._summariser.of(pane)
         if evidence is not None:
             for told, most in zip(features.values(), evidence.tolist(), strict=True):
-                told["evidence"] = round(most, 3)
+                if most == most:  # noqa: PLR0124 - NaN: nobody judges it
+                    told["evidence"] = round(most, 3)
         return features
 
     def snapshot(self) -> list[Any]:
         """Return the open windows as JSON values."""
         return [
-            [
-                *(*key[:3], [list(p) for p in key[3]], _plain(encode_statistics(pane, []))),
-                self._evidence[key].tolist() if key in self._evidence else None,
-            ]
+            [*_told(key), _plain(encode_statistics(pane, []))]
             for key, pane in sorted(self._open.items(), key=lambda item: item[0])
         ]
 
-    def restore(self, state: list[Any], find: Callable[[str, str], Reference | None]) -> None:
-        """Take up what `snapshot` gave."""
+    def evidence(self) -> list[Any]:
+        """Return what `note` has left in the open windows, as JSON values; NaN is nothing."""
+        return [
+            [*_told(key), most.tolist()]
+            for key, most in sorted(self._evidence.items(), key=lambda item: item[0])
+        ]
+
+    def restore(
+        self,
+        state: list[Any],
+        find: Callable[[str, str], Reference | None],
+        evidence: Sequence[Any] = (),
+    ) -> None:
+        """Take up what `snapshot` and `evidence` gave."""
         self._open.clear()
         self._evidence.clear()
-        for end, length, hop, segment, body, *more in state:
+        for end, length, hop, segment, body in state:
             pane = decode_statistics(body, self._model, find)
             pane.sums = pane.sums.astype(object)
-            key = (end, length, hop, segment_of(segment))
-            self._open[key] = pane
-            if more and more[0] is not None:  # an older state has none
-                self._evidence[key] = np.array(more[0])
+            self._open[end, length, hop, segment_of(segment)] = pane
+        for end, length, hop, segment, most in evidence:
+            self._evidence[end, length, hop, segment_of(segment)] = np.array(most)
         self._next = min((key[0] for key in self._open), default=2**62)
+
+
+def _told(key: _Key) -> list[Any]:
+    return [*key[:3], [list(pair) for pair in key[3]]]
 
 
 def _same(one: Reference | None, other: Reference) -> bool:
