@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -163,6 +165,21 @@ def test_interrupt_is_quiet(commands: Path, capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr()
     assert not said.err.strip()
     assert not said.out
+
+
+def test_the_first_process_of_a_container_hears_of_sigterm(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = signal.getsignal(signal.SIGTERM)
+    (commands / "waits.py").write_text(
+        '"""Wait."""\nimport signal\ndef command() -> None:\n'
+        '    """Wait."""\n    signal.raise_signal(signal.SIGTERM)\n'
+    )
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    try:
+        assert main(["waits"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def test_a_command_may_return_its_exit_code(commands: Path) -> None:

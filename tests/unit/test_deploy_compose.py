@@ -67,6 +67,20 @@ def test_its_command_line_is_one(name: str) -> None:
     parse_line(shlex.split(SERVICES[name]["command"]))
 
 
+def test_the_image_is_built_once_and_never_asked_for() -> None:
+    """Several builds of one tag at a time fail on some stores; Docker Hub has no such image."""
+    assert {name for name in OURS if "build" in SERVICES[name]} == {"topics"}
+    for name in set(OURS) - {"topics"}:
+        assert SERVICES[name]["pull_policy"] == "never"
+        assert "topics" in SERVICES[name]["depends_on"]
+
+
+def test_what_is_simulated_is_of_now() -> None:
+    """People act on its incidents now; for a model of months ago that would be a long silence."""
+    args = parse_line(shlex.split(SERVICES["simulator"]["command"])).params
+    assert args["start"] == f"-{args['duration']}"
+
+
 def test_the_page_opens_its_door_with_the_token_that_is_told() -> None:
     args = parse_line(shlex.split(SERVICES["ui"]["command"])).params
     token = SERVICES["ui"]["environment"]["DRIFTLINE_UI_TOKEN"]

@@ -93,6 +93,10 @@ def test_its_command_line_is_one(name: str) -> None:
     assert str(context.params["config"]) == "/etc/driftline/driftline.yaml"
 
 
+def test_a_worker_finds_all_of_its_inputs() -> None:
+    assert parse_line(containers("topics")["args"]).params["with_inputs"]
+
+
 @pytest.mark.parametrize("name", ["notify", "ui", "worker"])
 def test_probes_ask_where_somebody_listens(name: str) -> None:
     container = containers(name)

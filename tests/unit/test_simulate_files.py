@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+import time
 
 import orjson
 import pytest
 from pyarrow import parquet
 
 from driftline.cli import main
+from driftline.contract.quantities import parse_instant
 from driftline.simulate import Scenario, ScenarioError, parse_fault, to_files, traffic
 
 MINUTE = 60_000_000
@@ -103,6 +105,16 @@ def test_command_lists_models_and_faults(capsys):
     assert "new_category" in shown
 
 
+def test_traffic_may_begin_so_long_ago(tmp_path):
+    before = time.time()
+    length = ["--duration", "1m", "--rate", "1/s", "--models", "credit-risk"]
+    assert main(["simulate", "--out", str(tmp_path), "--start", "-90s", *length]) == 0
+    with (tmp_path / "events.jsonl").open() as file:
+        first = orjson.loads(file.readline())
+    began = parse_instant(first["ts"]) / 1e6
+    assert 0 <= began - (before - 90) < 30
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -112,6 +124,7 @@ def test_command_lists_models_and_faults(capsys):
         (["--out", "x", "--rate", "often"], "--rate: expected 200/s"),
         (["--out", "x", "--duration", "long"], "--duration: expected 1h"),
         (["--out", "x", "--start", "noon"], "--start: expected an RFC 3339 time"),
+        (["--out", "x", "--start", "-noon"], "--start: expected an RFC 3339 time, or -30m"),
         (["--out", "x", "--with", "hopes"], "got hopes"),
         (["--out", "x", "--form", "xml"], "jsonl, csv or parquet"),
         (["--to", "localhost"], "kafka://host:port"),

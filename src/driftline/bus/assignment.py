@@ -54,7 +54,7 @@ class OwnerFactory:
         starts = await self._starts(committed)
         inputs: Sequence[Source] = ()
         owners: dict[Source, Owner] = {}
-        for source, (start, safe) in starts.items():
+        for source, (start, safe, end) in starts.items():
             spec = self._specs.get(source.topic)
             if spec is not None:
                 observe = self._parts.observe(source, spec, _checkpoint(start, safe))
@@ -62,25 +62,30 @@ class OwnerFactory:
                 continue
             inputs = inputs or await self._inputs()
             if source.topic == self._config.topic("ledger"):
-                owners[source] = await self._join(source, _checkpoint(start, safe), inputs)
+                owners[source] = await self._join(source, _checkpoint(start, safe), end, inputs)
             else:
                 owners[source] = await self._detect(source, start, [*inputs, *self._ledger()])
         return owners
 
     async def _starts(
         self, committed: Mapping[Source, SafeOffset | None]
-    ) -> dict[Source, tuple[int, SafeOffset | None]]:
-        """Hold the commits against what the topics still have."""
+    ) -> dict[Source, tuple[int, SafeOffset | None, int]]:
+        """Hold the commits against what the topics still have.
+
+        Returns
+        -------
+        By partition: where to begin, what was committed, and where the partition ends.
+        """
         tps = [TopicPartition(*source) for source in committed]
         if not tps:
             return {}
         async with opened(self._config.broker, patient=True) as consumer:
             first = await consumer.beginning_offsets(tps)
             end = await consumer.end_offsets(tps)
-        starts: dict[Source, tuple[int, SafeOffset | None]] = {}
+        starts: dict[Source, tuple[int, SafeOffset | None, int]] = {}
         for source, safe in committed.items():
             tp = TopicPartition(*source)
-            starts[source] = (first[tp], None)
+            starts[source] = (first[tp], None, end[tp])
             if safe is None:
                 continue
             if safe.offset > end[tp]:
@@ -97,7 +102,7 @@ class OwnerFactory:
                     lost,
                     extra={**source._asdict(), "offset": safe.offset},
                 )
-            starts[source] = (max(safe.offset, first[tp]), safe)
+            starts[source] = (max(safe.offset, first[tp]), safe, end[tp])
         return starts
 
     async def _inputs(self) -> list[Source]:
@@ -114,9 +119,9 @@ class OwnerFactory:
         return [Source(self._config.topic("ledger"), number) for number in range(count)]
 
     async def _join(
-        self, source: Source, checkpoint: Checkpoint, inputs: Sequence[Source]
+        self, source: Source, checkpoint: Checkpoint, end: int, inputs: Sequence[Source]
     ) -> JoinOwner:
-        join = self._parts.join(source, inputs, checkpoint)
+        join = self._parts.join(source, inputs, checkpoint, end)
         span = Span(join.stored, checkpoint.offset)
         if span.start < span.end:
             log.info(

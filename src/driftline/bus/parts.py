@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from driftline.pipeline.standing import Standing
 
 __all__ = ["DetectPart", "JoinPart", "ObservePart", "Parts", "PipelineParts"]
+
+log = logging.getLogger(__name__)
 
 
 class ObservePart(Protocol):
@@ -76,8 +80,17 @@ class Parts(Protocol):
         """Make the object for an input partition."""
         ...
 
-    def join(self, source: Source, inputs: Sequence[Source], start: Checkpoint) -> JoinPart:
-        """Make the object for a partition of `ledger`, fed by all of `inputs`; opens its store."""
+    def join(
+        self, source: Source, inputs: Sequence[Source], start: Checkpoint, end: int
+    ) -> JoinPart:
+        """Make the object for a partition of `ledger`, fed by all of `inputs`; opens its store.
+
+        Parameters
+        ----------
+        end
+            Where the partition ends. A store that has come further is of another topic, which had
+            that name before: it is made anew.
+        """
         ...
 
     def detect(self, sources: Sequence[Source]) -> DetectPart:
@@ -95,7 +108,7 @@ class PipelineParts:
         self._new_observe, self._new_detect = Observe, Detect
         self._reject_unknown = config.unknown_models == "reject"
         self._ledger_partitions = config.outputs.partitions
-        self._stores = Path(config.datadir) / "ledger" / config.group
+        self._stores = Path(config.datadir) / "ledger" / f"{config.prefix}{config.group}"
         self._book = book
         self._references = references
 
@@ -111,14 +124,27 @@ class PipelineParts:
             ledger_partitions=self._ledger_partitions,
         )
 
-    def join(self, source: Source, inputs: Sequence[Source], start: Checkpoint) -> JoinPart:
+    def join(
+        self, source: Source, inputs: Sequence[Source], start: Checkpoint, end: int
+    ) -> JoinPart:
         """Make a `Join` with a store in the worker's folder."""
         # Here and not above: a worker that joins nothing needs no RocksDB.
         from driftline.ledger.store import Store
         from driftline.pipeline.join import Join
 
         horizons = [contract.horizon for contract in self._book if contract.joins]
-        store = Store(self._stores / str(source.partition), 2 * max(horizons, default=DAY))
+        folder, keep = self._stores / str(source.partition), 2 * max(horizons, default=DAY)
+        store = Store(folder, keep)
+        if store.position > end:
+            log.warning(
+                "%s ends at offset %d, its store stands at %d: of an earlier topic; beginning anew",
+                source,
+                end,
+                store.position,
+            )
+            store.close()
+            shutil.rmtree(folder)
+            store = Store(folder, keep)
         return Join(source, inputs, self._book, store, start)
 
     def detect(self, sources: Sequence[Source]) -> DetectPart:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+FIRST = 1
+"""The process of a container: it is sent SIGTERM only where somebody has said what to do then, and
+commands do so when they have imported all they need."""
 INTERRUPTED = 130
 THREADS = "OPENBLAS_NUM_THREADS"
 """The matrices here are small: numpy's threads gain nothing, and on busy cores wait for one another
@@ -67,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault(THREADS, "1")
+    if os.getpid() == FIRST:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = _invoke(args)
         sys.stdout.flush()

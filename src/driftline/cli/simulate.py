@@ -45,7 +45,10 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same events.")] = 1,
     start: Annotated[
         str | None,
-        typer.Option(help="Time of the first event; 2026-03-02T00:00:00Z, or now for --realtime."),
+        typer.Option(
+            help="Time of the first event, or how long ago it was: -30m. 2026-03-02T00:00:00Z if "
+            "left out, or now for --realtime."
+        ),
     ] = None,
     following: Annotated[
         str, typer.Option("--with", help="labels, decisions, outcomes, training, by comma.")
@@ -180,11 +183,14 @@ def _scenario(
     rate = rate if "/" in rate or " per " in rate else f"{rate}/s"
     speed = _read(parse_rate, rate, "--rate", "200/s or 10/min")
     length = duration or (None if realtime or events is not None else "1h")
+    # To the millisecond, which is what a Kafka record's timestamp can hold.
+    now = time.time_ns() // 1_000_000 * 1_000
     if start is None:
-        # To the millisecond, which is what a Kafka record's timestamp can hold.
-        first = time.time_ns() // 1_000_000 * 1_000 if realtime else START_US
+        first = now if realtime else START_US
+    elif start.startswith("-"):
+        first = now - _read(parse_duration, start[1:], "--start", "an RFC 3339 time, or -30m")
     else:
-        first = _read(parse_instant, start, "--start", "an RFC 3339 time")
+        first = _read(parse_instant, start, "--start", "an RFC 3339 time, or -30m")
     return Scenario(
         models=tuple(traffic(name, calm=calm) for name in models.split(",") if name.strip()),
         faults=tuple(parse_fault(text) for text in faults),
