@@ -20,8 +20,12 @@ def lines(process: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 
 
 def worker(*options: str) -> subprocess.CompletedProcess[str]:
+    return logged("worker", *options)
+
+
+def logged(command: str, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "driftline", "worker", "--log-format", "json", *options],
+        [sys.executable, "-m", "driftline", command, "--log-format", "json", *options],
         capture_output=True,
         text=True,
         timeout=50,
@@ -53,3 +57,20 @@ def test_exit_codes_are_those_of_the_text_form(
     done = worker("--config", str(path), *options)
     assert done.returncode == code
     assert {line["level"] for line in lines(done)} == {"critical"}
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "why"),
+    [
+        ("notify", ["--routes", "nowhere.yaml"], "nowhere.yaml"),
+        ("ui", ["--host", "0.0.0.0"], "--host 0.0.0.0: expected a login"),
+    ],
+)
+def test_so_does_what_tells_people_and_what_shows_them(
+    command: str, options: list[str], why: str
+) -> None:
+    done = logged(command, *options)
+    (line,) = lines(done)
+    assert line["level"] == "critical"
+    assert why in line["message"]
+    assert done.returncode == 2

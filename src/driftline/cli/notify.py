@@ -63,12 +63,12 @@ def notify(
         return
     from driftline.notify.form import load
 
-    found, effective = load(routes), configured(config, bootstrap, prefix)
     if dry_run:
-        _print_previews(effective, found, as_json=as_json)
+        _print_previews(configured(config, bootstrap, prefix), load(routes), as_json=as_json)
         return
     set_up(log_format, logging.WARNING if quiet else logging.INFO)
     with fatal_as(log_format):
+        found, effective = load(routes), configured(config, bootstrap, prefix)
         for route in found.routes:
             for secret in route.secrets:
                 secret.read()  # told now, not in the night
