@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit._watched import START, Watched
 
@@ -254,13 +254,17 @@ def members(held: Causes) -> set[frozenset[str]]:
 
 @settings(max_examples=150, deadline=None)
 @given(SEEDS)
+@example(random.Random(44060))
 def test_the_order_of_models_does_not_decide_what_belongs_together(chance):
     said = stories(chance)
     one, other = Causes(), Causes()
     told(one, [alert for alerts in said for alert in alerts])
     told(other, dealt(said, chance))
     assert members(one) == members(other)
-    assert {cause.title for cause in one.all} == {cause.title for cause in other.all}
+    # What is over is told of by those that were open in its last time; whether it was over for a
+    # moment before that depends on whose alert came first.
+    now = [{cause.title for cause in held.all if cause.open} for held in (one, other)]
+    assert now[0] == now[1]
 
 
 @settings(max_examples=100, deadline=None)
