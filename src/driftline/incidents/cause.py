@@ -116,12 +116,12 @@ class Cause(msgspec.Struct, frozen=True):
     def features(self) -> tuple[str, ...]:
         """What most of the models have in common, the most widespread first.
 
-        Of one model: in the order in which they joined. Of several: those that at least half as
+        Of one model: in the order in which they changed. Of several: those that at least half as
         many models have as the most widespread one. What is the prediction's own is named only
         where there is nothing else.
         """
         by_model: dict[str, dict[str, None]] = {}
-        for member in self.current:
+        for member in sorted(self.current, key=lambda m: (m.data.change_point, m.data.incident)):
             names = by_model.setdefault(member.data.model, {})
             names |= dict.fromkeys(name for name in member.data.features if name is not None)
         count = Counter(name for names in by_model.values() for name in names)
