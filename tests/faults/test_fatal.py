@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from tests.integration._live import Live, holds_together
+from tests.integration._live import END_S, Live, holds_together
 from tests.integration._traffic import PARTITIONS, recorded, write_contracts
 
 from driftline.bus.config_file import load
@@ -31,6 +32,11 @@ def half_done(live: Live) -> None:
     worker = live.start()
     live.until("assigned", worker)
     live.moves_on({})
+    # What is read first may be another model's: there is to be something of this one to go on from.
+    deadline = time.monotonic() + END_S
+    while b"credit-risk" not in states(live):
+        assert time.monotonic() < deadline, live.log(worker)
+        time.sleep(0.2)
     live.workers[worker].terminate()
     assert live.end(worker) == 0, live.log(worker)
     live.load(messages[len(messages) // 2 :])
@@ -67,15 +73,20 @@ def test_nothing_is_acknowledged(broker: Broker, topic_prefix: str, tmp_path: Pa
         holds_together(live, recorded())
 
 
-def corrupt_snapshot(live: Live) -> None:
+def states(live: Live) -> dict[bytes, tuple[int, bytes]]:
+    """Return the last snapshot of each model, and the partition that it stands on."""
     config = load(live.config())
-    state = config.topic("state")
     saved: dict[bytes, tuple[int, bytes]] = {}
-    for source, records in read(config.broker, state):
+    for source, records in read(config.broker, config.topic("state")):
         for record in records:
             assert record.value is not None
             saved[record.key] = source.partition, record.value  # type: ignore[attr-defined]
-    partition, good = saved[b"credit-risk"]
+    return saved
+
+
+def corrupt_snapshot(live: Live) -> None:
+    state = f"{live.prefix}state"
+    partition, good = states(live)[b"credit-risk"]
     before = live.committed()
     published = live.published()
     put(live, state, partition, b"credit-risk", good[: len(good) // 2])

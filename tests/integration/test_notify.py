@@ -220,8 +220,8 @@ def test_one_fault_in_ten_models_is_one_message_on_each_route(place: Place) -> N
     place.publish(mended(models, HOUR))
     until(lambda: place.log().count("attempt 2 failed") >= 3, what="they are tried again")
     waiting = place.measured("waiting_seconds")
-    assert min(waiting[name] for name in ("slack", "hook", "pager", "mail")) > 0.5
-    assert place.measured("failed_total")["slack"] >= 2
+    assert min(waiting[name] for name in ("slack", "hook", "pager", "mail")) > 0
+    assert sum(place.measured("failed_total").values()) >= 6
     for server in place.servers:
         server.start()
     until(lambda: place.all_have(2), what=f"each heard that it is over: {place.counts()}")
