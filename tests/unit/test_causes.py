@@ -262,6 +262,7 @@ def test_the_order_of_models_does_not_decide_what_belongs_together(chance):
     told(one, [alert for alerts in said for alert in alerts])
     told(other, dealt(said, chance))
     assert members(one) == members(other)
+    assert one.open_count == sum(cause.open for cause in one.all)
     # What is over is told of by those that were open in its last time; whether it was over for a
     # moment before that depends on whose alert came first.
     now = [{cause.title for cause in held.all if cause.open} for held in (one, other)]

@@ -13,8 +13,8 @@ import orjson
 import pytest
 from aiohttp import web
 from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.unit._programs import program
+from tests.unit._scrape import measured, scraped
 
 from driftline.bus.clock import Clock
 from driftline.bus.config import Config, OutputConfig
@@ -121,15 +121,7 @@ class Bench:
         self.metrics.refresh(
             self.owners, more.get("lag", {}), more.get("idle", ()), ready=True, stalled_s=0.0
         )
-        text = generate_latest(self.metrics.registry).decode()
-        return {
-            (
-                s.name.removeprefix("driftline_"),
-                *(s.labels[name] for name in sorted(s.labels)),
-            ): s.value
-            for family in text_string_to_metric_families(text)
-            for s in family.samples
-        }
+        return scraped(self.metrics.registry, "driftline_")
 
 
 @pytest.fixture
@@ -150,8 +142,7 @@ def test_the_reference_is_what_the_code_makes(capsys: pytest.CaptureFixture[str]
 
 def test_everything_that_is_told_is_documented(bench: Bench) -> None:
     bench.scrape()
-    text = generate_latest(bench.metrics.registry).decode()
-    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    told = measured(bench.metrics.registry)
     documented = {f"driftline_{each.name}" for each in MEASURES} | set(PROCESS)
     assert told <= documented
     if sys.platform == "linux":

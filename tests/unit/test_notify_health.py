@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
+from tests.unit._scrape import measured, scraped
 from tests.unit._watched import Watched
 
 from driftline.broker.ready import free_ports
@@ -31,19 +30,13 @@ ROUTES = (Route(name="oncall", target=Stdout(), wait=10 * SECOND, repeat=HOUR),)
 
 
 def told(registry: CollectorRegistry) -> dict[tuple[str, ...], float]:
-    families = text_string_to_metric_families(generate_latest(registry).decode())
-    return {
-        (s.name.removeprefix("driftline_notify_"), *s.labels.values()): s.value
-        for family in families
-        for s in family.samples
-    }
+    return scraped(registry, "driftline_notify_")
 
 
 def test_everything_that_is_told_is_documented() -> None:
     metrics = Metrics(["oncall"])
     metrics.refresh(None, NOW)
-    text = generate_latest(metrics.registry).decode()
-    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    names = measured(metrics.registry)
     documented = {f"driftline_{each.name}" for each in MEASURES} | set(PROCESS)
     assert names <= documented
     if sys.platform == "linux":

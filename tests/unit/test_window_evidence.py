@@ -109,9 +109,10 @@ def standings(contract: Contract, means: list[float]) -> list[dict[str, float]]:
         pane = counted(mean, rng)
         slot = Slot(number * SLOT, (number + 1) * SLOT, number, pane, REFERENCE, contract)
         raised = [f.feature for f in watched.step(slot, {}) if f.state == "raised"]
-        of = dict(watched.standing())
         names = [column.name for column in REFERENCE.columns]
-        found.append(dict(zip(names, of.get((), np.array([])).tolist(), strict=False)))
+        found.append(
+            dict(zip(names, watched.standing.get((), np.array([])).tolist(), strict=False))
+        )
         found[-1]["rang"] = float("age" in raised)
     return found
 

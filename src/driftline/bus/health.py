@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from driftline.bus.endpoint import Endpoint
 from driftline.bus.errors import BrokerError
+from driftline.events.time import SECOND
 
 if TYPE_CHECKING:
     from driftline.bus.endpoint import Answer
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Health"]
 
 LOOK_S = 1.0
-SECOND = 1_000_000
 
 
 class Health:

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from driftline.bus.clients import opened
 from driftline.bus.errors import BrokerUnreachable
+from driftline.events.time import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,6 @@ TICK_S = 1.0
 QUERY_S = 5.0
 SETTLED_S = 2.0
 """How long a partition of acts alone holds time back: for further ones on their way."""
-SECOND = 1_000_000
 
 
 class IdleWatch:

@@ -12,6 +12,7 @@ from driftline.bus.instruments import instruments, new_registry
 from driftline.bus.measures import MEASURES, TOPICS
 from driftline.bus.owners import DetectOwner, JoinOwner, ObserveOwner
 from driftline.bus.standings import Standings
+from driftline.events.time import SECOND
 from driftline.pipeline.marks import FOREVER, NEVER
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ __all__ = ["Metrics"]
 
 STAGES: dict[type, str] = {ObserveOwner: "observe", JoinOwner: "join", DetectOwner: "detect"}
 OF_PARTITIONS = ("lag_records", "committed_offset", "snapshot_bytes", "snapshot_age_seconds")
-SECOND = 1_000_000
 
 
 class Metrics:

@@ -17,6 +17,7 @@ from driftline.bus.health import Health
 from driftline.bus.idle import idle_after
 from driftline.bus.otlp import OtlpExport, wanted
 from driftline.bus.runtime import Runtime
+from driftline.events.time import SECOND
 
 if TYPE_CHECKING:
     from driftline.bus.config import Config
@@ -28,7 +29,6 @@ __all__ = ["preflight", "run"]
 log = logging.getLogger("driftline.worker")
 
 LOOK_S = 0.2
-SECOND = 1_000_000
 SOONEST = SECOND
 END_S = 80.0
 """More than any stop in order takes (`driftline.bus.runtime`)."""

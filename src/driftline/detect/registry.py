@@ -46,7 +46,7 @@ def _tolerances(name: str, parameters: Mapping[str, Any]) -> Tolerances:
 
 def _evidence(
     reference: Reference, contract: Contract, parameters: Mapping[str, Any], arl: float
-) -> Detector:
+) -> Evidence:
     return Evidence(reference, contract, arl, tolerances=_tolerances("evidence", parameters))
 
 
@@ -147,7 +147,7 @@ def build(contract: Contract, reference: Reference) -> list[Detector]:
     return [*built, Schema(reference)]
 
 
-def build_segments(contract: Contract, reference: Reference) -> dict[Segment, Detector]:
+def build_segments(contract: Contract, reference: Reference) -> dict[Segment, Evidence]:
     """Return what watches each segment by itself: `evidence`, if the contract lists it.
 
     The segments are those that the reference knows, as many of the largest as the contract wants.

@@ -104,6 +104,11 @@ class Causes:
         return [self._picture(group) for group in self._groups.values()]
 
     @property
+    def open_count(self) -> int:
+        """Causes of which an incident is open."""
+        return sum(any(map(self._is_open, group.incidents)) for group in self._groups.values())
+
+    @property
     def count(self) -> int:
         """Alerts that changed anything."""
         return self._count

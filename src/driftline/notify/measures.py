@@ -81,9 +81,7 @@ class Metrics:
             Wall time, microseconds.
         """
         self._of["notify_at_work"].set(desk is not None)
-        self._of["notify_causes_open"].set(
-            0 if desk is None else sum(cause.open for cause in desk.causes.all)
-        )
+        self._of["notify_causes_open"].set(0 if desk is None else desk.causes.open_count)
         for name in self._routes:
             since = [] if desk is None else desk.waiting(name, now)
             self._of["notify_waiting"].labels(name).set(len(since))

@@ -237,7 +237,7 @@ class Model:
             # Before the detectors take it: a drill that begins here copies them as they are.
             drilled = self._drills.step(slot, watched.detectors, self._incidents.troubled)
         findings = watched.step(slot, segments)
-        for segment, evidence in watched.standing():
+        for segment, evidence in watched.standing.items():
             self._windows.note(slot.start, segment, evidence)
         if drilled is not None:
             out.feedback.append(drill_message(drilled, self._contract))

@@ -10,7 +10,7 @@ from driftline.events.frame import segment_of
 from driftline.stats import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from driftline.stats import Pane, Reference
 
 __all__ = ["Watched"]
-
-EVIDENCE = "evidence"
-"""The detector of that name judges all that is said of a column; its like judge parts of it."""
 
 
 class Watched:
@@ -38,6 +35,9 @@ class Watched:
     ----------
     detectors
         Those that see the whole.
+    standing
+        How far evidence has come with the last slot, by segment, see `Evidence.standing`; of those
+        that were judged.
 
     Notes
     -----
@@ -52,7 +52,13 @@ class Watched:
         self._contract = contract
         self._segments = build_segments(contract, reference)
         self._number = 0
-        self._judged: list[tuple[Segment, Detector]] = []
+        # Of that name: others like it judge a part of what can be said of a column.
+        self._whole = [
+            detector
+            for detector in self.detectors
+            if isinstance(detector, Evidence) and detector.name == "evidence"
+        ]
+        self.standing: dict[Segment, npt.NDArray[np.float64]] = {}
 
     def slot(self, start: int, end: int, overall: Pane) -> Slot:
         """Return what detectors are shown of the slot that comes next."""
@@ -62,7 +68,7 @@ class Watched:
     def step(self, slot: Slot, segments: Mapping[Segment, Pane]) -> list[Finding]:
         """Take a slot and the panes of its segments; return what was raised or cleared."""
         findings = [finding for detector in self.detectors for finding in detector.step(slot)]
-        self._judged = [((), detector) for detector in self.detectors]
+        judged: list[tuple[Segment, Evidence]] = [((), detector) for detector in self._whole]
         for segment, detector in self._segments.items():
             pane = segments.get(segment)
             if pane is None:
@@ -70,17 +76,14 @@ class Watched:
             pane.sample.sort()
             own = replace(slot, pane=pane, reference=self.reference.segments[segment])
             findings += [_named(finding, segment) for finding in detector.step(own)]
-            self._judged.append((segment, detector))
+            judged.append((segment, detector))
+        self.standing = {
+            segment: detector.standing
+            for segment, detector in judged
+            if detector.standing is not None
+        }
         self._number += 1
         return findings
-
-    def standing(self) -> Iterator[tuple[Segment, npt.NDArray[np.float64]]]:
-        """Yield how far evidence has come with the last slot, see `Evidence.standing`."""
-        for segment, detector in self._judged:
-            if isinstance(detector, Evidence) and detector.name == EVIDENCE:
-                standing = detector.standing
-                if standing is not None:
-                    yield segment, standing
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state as JSON values and bytes."""

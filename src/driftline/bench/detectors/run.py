@@ -76,9 +76,9 @@ class Asked:
         """Return for how many slots a law is watched."""
         if self.slots is not None:
             return self.slots
-        return (
-            int(self.size.months * MONTH) // MONTHS[law].slot if law in MONTHS else self.size.slots
-        )
+        if law in MONTHS:
+            return int(self.size.months * MONTH) // MONTHS[law].slot
+        return self.size.slots
 
 
 @dataclass(frozen=True)
